@@ -1,0 +1,156 @@
+"""A decision: quality, material and routing of one passage, and why.
+
+The pydantic models are the contract; `decision.schema.json` is generated from them and a test
+proves that both agree.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+
+from schemas.modality import Modality
+
+
+class Grade(StrEnum):
+    """Quality, from as new to scrap."""
+
+    A = "A"
+    B = "B"
+    C = "C"
+    D = "D"
+
+
+class Material(StrEnum):
+    """What the housing is made of."""
+
+    ABS = "ABS"
+    PC_ABS = "PC-ABS"
+    PA_GF = "PA-GF"
+    ALUMINIUM = "aluminium"
+    MAGNESIUM = "magnesium"
+
+
+class Option(StrEnum):
+    """Where a unit goes next."""
+
+    RESELL = "resell"
+    REFURBISH = "refurbish"
+    REMANUFACTURE = "remanufacture"
+    HARVEST = "harvest"
+    RECYCLE = "recycle"
+    HAZARDOUS = "hazardous"
+
+
+class Component(StrEnum):
+    """What can be used again."""
+
+    BATTERY = "battery"
+    DISPLAY = "display"
+    KEYBOARD = "keyboard"
+    MAINBOARD = "mainboard"
+    FAN = "fan"
+
+
+class Condition(StrEnum):
+    """Findings that a decision gives as reasons and that hard rules act on."""
+
+    BATTERY_SWOLLEN = "battery-swollen"
+    BATTERY_DEGRADED = "battery-degraded"
+    LIQUID_DAMAGE = "liquid-damage"
+    HOUSING_CRACKED = "housing-cracked"
+    FAN_WORN = "fan-worn"
+    BOARD_HOT_SPOT = "board-hot-spot"
+
+
+Probability = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda p: round(p, 6))]
+Time = Annotated[
+    datetime,
+    PlainSerializer(
+        lambda t: t.isoformat(timespec="milliseconds").replace("+00:00", "Z"), return_type=str
+    ),
+]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PassageInfo(_Record):
+    """The stay that was decided."""
+
+    opened_at: Time
+    deadline: Time
+    closed_by: Literal["complete", "window", "provisional"]
+
+
+class Quality(_Record):
+    grade: Grade
+    probabilities: dict[Grade, Probability]
+
+
+class MaterialFinding(_Record):
+    type: Material
+    probabilities: dict[Material, Probability]
+
+
+class Alternative(_Record):
+    option: Option
+    expected_value: float
+
+
+class Routing(_Record):
+    """The option of the highest expected value that no hard rule forbids."""
+
+    option: Option
+    expected_value: float
+    """In the policy's currency."""
+    alternatives: list[Alternative]
+    reasons: list[str]
+    hold_for_human: bool
+
+
+class Evidence(_Record):
+    """An observation that the decision used, and where its record lies."""
+
+    modality: Modality
+    observation_id: str
+    source: str
+    captured_at: Time
+    topic: str
+    partition: int
+    offset: int
+
+
+class DistillerInfo(_Record):
+    """Which model decided."""
+
+    model: str
+    version: str
+    sha256: str
+    tier: Literal["classical", "small", "medium", "large"]
+
+
+class Decision(_Record):
+    """One revision of the decision on one passage (house plan, section 6)."""
+
+    decision_id: str
+    passage_id: str
+    unit_id: str
+    revision: Annotated[int, Field(ge=1)]
+    supersedes: str | None
+    status: Literal["provisional", "final", "amended"]
+    passage: PassageInfo
+    quality: Quality
+    material: MaterialFinding
+    routing: Routing
+    reuse: dict[Component, Probability]
+    confidence: Probability
+    uncertainty: Probability
+    criticality: Probability
+    evidence: Annotated[list[Evidence], Field(min_length=1)]
+    missing: list[Modality]
+    distiller: DistillerInfo
+    decided_at: Time
+    valid_until: Time
