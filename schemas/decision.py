@@ -4,11 +4,19 @@ The pydantic models are the contract; `decision.schema.json` is generated from t
 proves that both agree.
 """
 
-from datetime import datetime
+from datetime import UTC
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 from schemas.modality import Modality
 
@@ -65,11 +73,14 @@ class Condition(StrEnum):
 
 
 Probability = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda p: round(p, 6))]
+# Always UTC, so that the text ends in Z whatever zone the caller's datetime had.
 Time = Annotated[
-    datetime,
+    AwareDatetime,
+    AfterValidator(lambda t: t.astimezone(UTC)),
     PlainSerializer(
         lambda t: t.isoformat(timespec="milliseconds").replace("+00:00", "Z"), return_type=str
     ),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 
 

@@ -18,6 +18,8 @@ class Limits:
     cycles: int = 20_000
     json_depth: int = 32
     """Nesting of a JSON value."""
+    json_containers: int = 32_768
+    """Arrays and objects in a JSON value: parsed, each takes a hundred times its two bytes."""
 
 
 DEFAULT_LIMITS = Limits()

@@ -64,8 +64,8 @@ class Spectral:
             )
         _finite("intensities", self.intensities)
         _finite("axis", self.axis)
-        steps = np.diff(self.axis)
-        if not ((steps > 0).all() or (steps < 0).all()):
+        before, after = self.axis[:-1], self.axis[1:]
+        if not ((before < after).all() or (before > after).all()):
             raise InvalidField("axis must be strictly monotonic")
 
 
@@ -80,6 +80,10 @@ class Text:
     def __post_init__(self) -> None:
         if not self.text.strip():
             raise InvalidField("text is empty")
+        try:
+            self.text.encode()
+        except UnicodeEncodeError:  # it could not be sent
+            raise InvalidField("text holds a lone surrogate, which UTF-8 cannot carry") from None
         if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", self.language):
             raise InvalidField(f"language {self.language[:40]!r} is not a BCP 47 tag such as en-GB")
 
@@ -165,7 +169,8 @@ class Observation:
     def __post_init__(self) -> None:
         if not UNIT_ID.fullmatch(self.unit_id):
             raise InvalidField(
-                f"unit_id {self.unit_id[:160]!r} is not 1 to 128 characters of A-Z a-z 0-9 . _ : / -"
+                f"unit_id {self.unit_id[:160]!r} is not "
+                "1 to 128 characters of A-Z a-z 0-9 . _ : / -"
             )
         for name, value in (("observation_id", self.observation_id), ("source", self.source)):
             if not 1 <= len(value) <= MAX_ID or not value.isprintable():

@@ -1,0 +1,55 @@
+"""The state of a training after an epoch: one safetensors file, scalars as JSON in its header."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents.distiller.files import WeightsError, read_tensors, write_tensors
+from agents.distiller.model import HybridCrossModalDistiller
+
+
+def save_checkpoint(
+    path: Path,
+    model: HybridCrossModalDistiller,
+    optimizer: torch.optim.Optimizer,
+    recipe: dict[str, Any],
+    history: list[float],
+) -> None:
+    """Write parameters, the optimizer's moments, the recipe and the loss of each epoch done."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        for name, tensor in moments.items():
+            tensors[f"optimizer.{index}.{name}"] = tensor
+    write_tensors(path, tensors, {"recipe": recipe, "history": history})
+
+
+def load_checkpoint(
+    path: Path,
+    model: HybridCrossModalDistiller,
+    optimizer: torch.optim.Optimizer,
+    recipe: dict[str, Any],
+) -> list[float]:
+    """Restore `model` and `optimizer`; returns the loss of each epoch done.
+
+    Raises:
+        WeightsError: the file is damaged, or was made by another recipe.
+    """
+    tensors, header, _ = read_tensors(path)
+    theirs = header.get("recipe")
+    if theirs != recipe:
+        raise WeightsError(f"{path} was made by another recipe ({theirs}); remove it or use that")
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    parameters: dict[str, torch.Tensor] = {}
+    for key, tensor in tensors.items():
+        if key.startswith("model."):
+            parameters[key.removeprefix("model.")] = tensor
+        else:
+            _, index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = tensor
+    model.load_state_dict(parameters)
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+    history: list[float] = header["history"]
+    return history

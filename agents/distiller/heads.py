@@ -1,0 +1,89 @@
+"""What the logits mean: five heads over one vector, each in the order of its enum."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from agents.prediction import Prediction
+from schemas.decision import Component, Condition, Grade, Material, Option
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One question: `exclusive` classes share a softmax, others have a sigmoid each."""
+
+    name: str
+    classes: type[StrEnum]
+    exclusive: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.classes)
+
+
+HEADS: tuple[Head, ...] = (
+    Head("quality", Grade, exclusive=True),
+    Head("material", Material, exclusive=True),
+    Head("routing", Option, exclusive=True),
+    Head("reuse", Component, exclusive=False),
+    Head("conditions", Condition, exclusive=False),
+)
+SIZES: list[int] = [head.size for head in HEADS]
+LOGITS: int = sum(SIZES)
+
+
+def split(logits: Tensor) -> tuple[Tensor, ...]:
+    """(..., LOGITS) -> one (..., size) per head, in the order of `HEADS`."""
+    return torch.split(logits, SIZES, dim=-1)
+
+
+def losses(logits: Tensor, targets: Sequence[Tensor]) -> list[Tensor]:
+    """The mean negative log-likelihood of each head, in nats.
+
+    Args:
+        logits: (B, LOGITS).
+        targets: per head the class index, int64 (B,), or, for independent classes, the
+            truth of each, float (B, size).
+    """
+    return [
+        F.cross_entropy(part, target)
+        if head.exclusive
+        else F.binary_cross_entropy_with_logits(part, target)
+        for head, part, target in zip(HEADS, split(logits), targets, strict=True)
+    ]
+
+
+def probabilities(logits: Tensor, temperature: Tensor) -> list[Tensor]:
+    """Per head (B, size), after division by the head's temperature, shape (heads,)."""
+    return [
+        torch.softmax(part / t, dim=-1) if head.exclusive else torch.sigmoid(part / t)
+        for head, part, t in zip(HEADS, split(logits), temperature, strict=True)
+    ]
+
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def _named(classes: type[E], values: list[float]) -> dict[E, float]:
+    return dict(zip(classes, values, strict=True))
+
+
+def predictions(probabilities: Sequence[Tensor], tier: str) -> list[Prediction]:
+    """One `Prediction` per row of `probabilities` (as `probabilities` returns them)."""
+    rows = zip(*(p.tolist() for p in probabilities), strict=True)
+    return [
+        Prediction(
+            quality=_named(Grade, quality),
+            material=_named(Material, material),
+            routing=_named(Option, routing),
+            reuse=_named(Component, reuse),
+            conditions=_named(Condition, conditions),
+            tier=tier,
+        )
+        for quality, material, routing, reuse, conditions in rows
+    ]

@@ -1,0 +1,64 @@
+"""What a model gets right, by the set of modalities it is shown."""
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor
+
+from agents.distiller.dataset import Dataset
+from agents.distiller.heads import HEADS, split
+from agents.distiller.model import HybridCrossModalDistiller
+from schemas.modality import MODALITIES, Modality
+
+Shown = tuple[Modality, ...]
+ALL: Shown = MODALITIES
+SINGLE: tuple[Shown, ...] = tuple((m,) for m in MODALITIES)
+CUMULATIVE: tuple[Shown, ...] = tuple(MODALITIES[:n] for n in range(1, len(MODALITIES) + 1))
+"""One more modality at a time, in the order of the registry."""
+
+
+@torch.no_grad()
+def encode(model: HybridCrossModalDistiller, data: Dataset, batch: int = 250) -> Tensor:
+    """Encodings of every unit, (N, M, D), to be fused with any mask."""
+    parts = []
+    for start in range(0, len(data), batch):
+        rows = data.rows(torch.arange(start, min(start + batch, len(data))))
+        parts.append(
+            torch.stack([model.encode(m, rows.features[m]) for m in model.modalities], dim=1)
+        )
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def fuse(model: HybridCrossModalDistiller, h: Tensor, mask: Tensor, batch: int = 250) -> Tensor:
+    """Logits (N, LOGITS) of encodings (N, M, D) under masks (N, M)."""
+    pairs = zip(torch.split(h, batch), torch.split(mask, batch), strict=True)
+    return torch.cat([model.fuse(part, shown)[0] for part, shown in pairs])
+
+
+def mask_of(shown: Collection[Modality], units: int) -> Tensor:
+    """The same modalities for each of `units` units, bool (units, M)."""
+    return torch.tensor([[m in shown for m in MODALITIES]]).expand(units, -1)
+
+
+def accuracy(logits: Tensor, targets: tuple[Tensor, ...]) -> dict[str, float]:
+    """Per head the fraction that is right; for independent classes the mean over them."""
+    return {
+        head.name: float(
+            (
+                part.argmax(dim=1) == target
+                if head.exclusive
+                else (part > 0) == (target > 0.5)
+            ).double().mean()
+        )
+        for head, part, target in zip(HEADS, split(logits), targets, strict=True)
+    }  # fmt: skip
+
+
+def accuracies(model: HybridCrossModalDistiller, data: Dataset) -> dict[Shown, dict[str, float]]:
+    """Accuracy of each head for each single modality and each cumulative addition."""
+    h = encode(model, data)
+    return {
+        shown: accuracy(fuse(model, h, mask_of(shown, len(data))), data.targets)
+        for shown in dict.fromkeys(SINGLE + CUMULATIVE)
+    }

@@ -1,0 +1,240 @@
+"""The join: an N-way, event-time, windowed outer join by unit, for one home partition.
+
+A state machine without I/O or clock: `observe` and `advance` take an event and return what is to
+be done, in order. Semantics: house plan, section 4.
+"""
+
+import heapq
+from collections.abc import Iterator
+from enum import IntEnum
+from itertools import count
+
+from agents.join.arrival import (
+    BEGINNING,
+    Arrival,
+    Finished,
+    JoinConfig,
+    Output,
+    Revision,
+    TooLate,
+)
+from agents.join.passage import Passage, Stage
+from schemas.decision import Decision
+
+
+class Due(IntEnum):
+    """What a timer does; at equal times in this order."""
+
+    PROVISIONAL = 1
+    DEADLINE = 2
+    RETIRE = 3
+    FORGET = 4
+
+
+class Join:
+    """Passages of the units of one home partition.
+
+    Attributes:
+        watermark: no observation older than this is expected any more, ms.
+        open_passages: passages that hold observations and are not retired.
+        duplicates: observations that came again.
+        inseparable: observations whose stay could not be told apart from another one.
+    """
+
+    def __init__(self, config: JoinConfig) -> None:
+        self.config = config
+        self.watermark = BEGINNING
+        self.open_passages = 0
+        self.duplicates = 0
+        self.inseparable = 0
+        self._units: dict[str, list[Passage]] = {}
+        self._timers: list[tuple[int, int, int, Passage]] = []
+        self._sequence = count()
+
+    # -- events ---------------------------------------------------------------------------
+
+    def restore(self, decision: Decision) -> None:
+        """Take note of a published decision (before any observation, in the log's order).
+
+        Of several revisions of a passage the highest counts; of the same decision_id the first.
+        """
+        passages = self._units.setdefault(decision.unit_id, [])
+        for index, known in enumerate(passages):
+            if known.passage_id == decision.passage_id:
+                if known.revision >= decision.revision:
+                    return
+                known.stage = Stage.RETIRED
+                del passages[index]
+                break
+        passage = Passage.restored(decision)
+        passages.append(passage)
+        self._set_timers(passage)
+
+    def observe(self, arrival: Arrival) -> list[Output]:
+        """An observation has arrived."""
+        passages = self._units.get(arrival.unit_id, [])
+        for passage in passages:
+            if passage.knows(arrival.key):
+                return self._observe_known(passage, arrival)
+        fitting = self._choose(passages, arrival.captured_at)
+        if fitting is None:
+            if arrival.captured_at + self.config.window + self.config.grace <= self.watermark:
+                return [TooLate(arrival)]
+            self._count_inseparable(passages, arrival.captured_at, own=0)
+            fitting = self._open(arrival)
+        else:
+            self._count_inseparable(passages, arrival.captured_at, own=1)
+            anchor = fitting.opened_at
+            self._add(fitting, arrival)
+            if fitting.opened_at < anchor:
+                self._set_timers(fitting)
+        return [*self._evaluate(fitting), *self._run_due()]
+
+    def advance(self, watermark: int) -> list[Output]:
+        """The watermark has moved; an older one than the last changes nothing."""
+        self.watermark = max(self.watermark, watermark)
+        return list(self._run_due())
+
+    def awaits(self, unit_id: str) -> bool:
+        """Whether a passage of the unit waits for evidence that the decision log lists.
+
+        Until it has come, what is new may yet turn out to be too late.
+        """
+        return any(p.awaited and p.stage is not Stage.RETIRED for p in self._units.get(unit_id, ()))
+
+    # -- passages -------------------------------------------------------------------------
+
+    def _observe_known(self, passage: Passage, arrival: Arrival) -> list[Output]:
+        if arrival.key not in passage.awaited or passage.stage is Stage.RETIRED:
+            self.duplicates += 1
+            return [Finished((arrival.token,))]
+        # Replayed: a published decision lists it, so by itself it changes nothing.
+        passage.awaited.discard(arrival.key)
+        self._add(passage, arrival)
+        return list(self._evaluate(passage))
+
+    def _choose(self, passages: list[Passage], at: int) -> Passage | None:
+        living = (p for p in passages if p.stage is not Stage.RETIRED)
+        fitting = (p for p in living if p.fits(at, self.config.window))
+        return min(fitting, key=lambda p: (abs(at - p.opened_at), p.opened_at), default=None)
+
+    def _count_inseparable(self, passages: list[Passage], at: int, *, own: int) -> None:
+        # Retired passages too: the observation would have been near them, had it come earlier.
+        window = self.config.window
+        near = sum(p.opened_at - window <= at <= p.newest_at + window for p in passages)
+        self.inseparable += near > own
+
+    def _open(self, arrival: Arrival) -> Passage:
+        passage = Passage(arrival.unit_id, arrival.captured_at)
+        self._add(passage, arrival)
+        self._units.setdefault(arrival.unit_id, []).append(passage)
+        self._set_timers(passage)
+        return passage
+
+    def _add(self, passage: Passage, arrival: Arrival) -> None:
+        if not passage.members:
+            self.open_passages += 1
+        passage.add(arrival)
+
+    def _evaluate(self, passage: Passage) -> Iterator[Output]:
+        """Decide the passage if it is time to, on all of its evidence."""
+        if passage.awaited or passage.stage is Stage.RETIRED:
+            return  # a revision must not have less evidence than the last one published
+        if passage.stage is Stage.DECIDED:
+            if passage.has_news():
+                yield self._revise(passage, provisional=False)
+            return
+        deadline = passage.opened_at + self.config.window
+        complete = not passage.missing(self.config.expected(passage.unit_id))
+        if complete or self.watermark >= deadline:
+            yield self._revise(passage, provisional=False)
+        elif (
+            passage.stage is Stage.OPEN
+            and self.config.provisional_after is not None
+            and self.watermark >= passage.opened_at + self.config.provisional_after
+        ):
+            yield self._revise(passage, provisional=True)
+
+    def _revise(self, passage: Passage, *, provisional: bool) -> Revision:
+        status = passage.status_of_next(provisional=provisional)
+        if passage.passage_id is None:
+            others = self._units[passage.unit_id]
+            passage.name_apart_from({p.passage_id for p in others if p is not passage})
+        decision_id, revision, supersedes = passage.next_revision()
+        passage.stage = Stage.PROVISIONAL if provisional else Stage.DECIDED
+        passage.published = frozenset(passage.members)
+        missing = passage.missing(self.config.expected(passage.unit_id))
+        assert passage.passage_id is not None
+        return Revision(
+            passage_id=passage.passage_id,
+            decision_id=decision_id,
+            unit_id=passage.unit_id,
+            revision=revision,
+            supersedes=supersedes,
+            status=status,
+            closed_by="provisional" if provisional else "window" if missing else "complete",
+            opened_at=passage.opened_at,
+            deadline=passage.opened_at + self.config.window,
+            evidence=passage.evidence(),
+            missing=missing,
+        )
+
+    def _retire(self, passage: Passage) -> Iterator[Output]:
+        if passage.awaited:
+            # The log lists evidence that was acknowledged before a restart, so that no complete
+            # revision can be made any more: what is new has come too late.
+            for arrival in passage.evidence():
+                if arrival.key not in passage.published:
+                    passage.tokens.remove(arrival.token)
+                    yield TooLate(arrival)
+        passage.stage = Stage.RETIRED
+        self.open_passages -= bool(passage.members)
+        if passage.tokens:
+            yield Finished(tuple(passage.tokens))
+        passage.published |= frozenset(passage.members)
+        passage.members, passage.tokens = {}, []
+
+    def _forget(self, passage: Passage) -> None:
+        passages = self._units[passage.unit_id]
+        passages.remove(passage)
+        if not passages:
+            del self._units[passage.unit_id]
+
+    # -- timers ---------------------------------------------------------------------------
+
+    def _due_at(self, passage: Passage, due: Due) -> int | None:
+        deadline = passage.opened_at + self.config.window
+        if due is Due.PROVISIONAL:
+            after = self.config.provisional_after
+            return None if after is None else passage.opened_at + after
+        if due is Due.DEADLINE:
+            return deadline
+        if due is Due.RETIRE:
+            return deadline + self.config.grace
+        # From here on a repeat of any of its observations would be too late by itself, and no
+        # passage that is still open could span it: all of those open more than a window later.
+        return passage.newest_at + 2 * self.config.window + self.config.grace
+
+    def _set_timer(self, passage: Passage, due: Due) -> None:
+        at = self._due_at(passage, due)
+        if at is not None:
+            heapq.heappush(self._timers, (at, due, next(self._sequence), passage))
+
+    def _set_timers(self, passage: Passage) -> None:
+        for due in (Due.PROVISIONAL, Due.DEADLINE, Due.RETIRE):
+            self._set_timer(passage, due)
+
+    def _run_due(self) -> Iterator[Output]:
+        # Timers of an anchor that has since moved earlier find their work done and do nothing.
+        while self._timers and self._timers[0][0] <= self.watermark:
+            _, due, _, passage = heapq.heappop(self._timers)
+            if due is Due.FORGET:
+                self._forget(passage)
+            elif passage.stage is Stage.RETIRED:
+                continue
+            elif due is Due.RETIRE:
+                yield from self._evaluate(passage)
+                yield from self._retire(passage)
+                self._set_timer(passage, Due.FORGET)
+            else:
+                yield from self._evaluate(passage)

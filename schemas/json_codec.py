@@ -1,0 +1,83 @@
+"""JSON observations: bounds first, then pydantic, then the same fields that Avro gives."""
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from pydantic import ValidationError
+
+from schemas.errors import InvalidField, Malformed
+from schemas.json_bounds import check_json
+from schemas.json_fields import TAGS
+from schemas.json_records import RECORDS
+from schemas.limits import Limits
+from schemas.modality import Modality
+from schemas.payload_read import Fields
+
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read(text: bytes, modality: Modality, limits: Limits) -> Fields:
+    """The fields of a JSON object in UTF-8.
+
+    Unknown fields are ignored; of repeated ones the last counts.
+
+    Raises:
+        TooLarge: nested too deeply, or too many containers.
+        Malformed: not JSON.
+        InvalidField: a field is missing or of the wrong type; the message names the first.
+    """
+    check_json(text, limits)
+    try:
+        record = RECORDS[modality].model_validate_json(text)
+    except ValidationError as error:
+        raise _first_fault(error) from None
+    fields = record.fields()
+    if isinstance(record.captured_at, str):
+        fields["captured_at"] = _milliseconds(record.captured_at)
+    return fields
+
+
+def write(fields: Fields, modality: Modality) -> bytes:
+    """The JSON object of these fields in UTF-8, bytes as base64, with its `modality`."""
+    plain = {"modality": modality.value, **fields}
+    text = json.dumps(plain, default=_base64, ensure_ascii=False, separators=(",", ":"))
+    return text.encode()
+
+
+def _base64(value: object) -> str:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value).__name__} has no JSON form")
+    return base64.b64encode(value).decode("ascii")
+
+
+def _first_fault(error: ValidationError) -> InvalidField | Malformed:
+    # No input in the message: it may be megabytes, and it is in the dead letter anyway.
+    fault: Mapping[str, object] = error.errors(
+        include_url=False, include_input=False, include_context=False
+    )[0]
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "json_invalid":
+        return Malformed(message[:160])
+    location = fault["loc"]
+    names = [str(name) for name in location if name not in TAGS] if location else []  # type: ignore[attr-defined]
+    return InvalidField(f"{'.'.join(names)}: {message}"[:200] if names else message[:200])
+
+
+def _milliseconds(text: str) -> int:
+    """ms since 1970 UTC of an RFC 3339 time with an offset; finer digits are cut off."""
+    try:
+        if not _RFC_3339.fullmatch(text):
+            raise ValueError
+        time = datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise InvalidField(
+            f"captured_at {text[:40]!r} is not RFC 3339 with an offset such as 2025-01-31T08:00:00Z"
+        ) from None
+    return (time - _EPOCH) // timedelta(milliseconds=1)

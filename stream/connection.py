@@ -1,0 +1,137 @@
+"""How every aiokafka client of the house connects: the same options, the same one-line errors."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    IncompatibleBrokerVersion,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    NoError,
+    RequestTimedOutError,
+    for_code,
+)
+from aiokafka.protocol.transaction import InitProducerIdRequest
+
+from stream.errors import BrokerUnreachable, MissingTopicError, SettingsError
+from stream.settings import Settings, ms
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 15.0
+"""For the first metadata; a firewall that drops packets would hold us for much longer."""
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments that every aiokafka producer, consumer and admin client takes.
+
+    Raises:
+        SettingsError: the CA file cannot be read.
+    """
+    options: dict[str, Any] = {
+        "bootstrap_servers": [s.strip() for s in settings.bootstrap_servers.split(",")],
+        "security_protocol": settings.security_protocol,
+        "request_timeout_ms": ms(settings.request_timeout),
+    }
+    if settings.security_protocol.endswith("SSL"):
+        options["ssl_context"] = ssl_context(settings)
+    if settings.security_protocol.startswith("SASL"):
+        assert settings.sasl_password is not None  # Settings checked
+        options["sasl_mechanism"] = settings.sasl_mechanism
+        options["sasl_plain_username"] = settings.sasl_username
+        options["sasl_plain_password"] = settings.sasl_password.get_secret_value()
+    return options
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext:
+    """TLS with certificate and host name checks, trusting `ssl_cafile` or the system."""
+    try:
+        return ssl.create_default_context(cafile=settings.ssl_cafile)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"ssl_cafile: cannot read certificates from {settings.ssl_cafile}: {error}"
+        ) from error
+
+
+@asynccontextmanager
+async def connecting(bootstrap: str, within: float = CONNECT_TIMEOUT) -> AsyncIterator[None]:
+    """Turn whatever a failed connection raises into `BrokerUnreachable`."""
+    try:
+        async with asyncio.timeout(within):
+            yield
+    except (AuthenticationFailedError, AuthenticationMethodNotSupported) as error:
+        raise BrokerUnreachable(
+            f"the broker at {bootstrap} refused us ({error});"
+            " check security_protocol, sasl_mechanism, sasl_username and sasl_password"
+        ) from error
+    except (
+        OSError,
+        TimeoutError,
+        KafkaConnectionError,
+        KafkaTimeoutError,
+        NodeNotReadyError,
+        RequestTimedOutError,
+    ) as error:
+        raise BrokerUnreachable(
+            f"no Kafka broker answers at {bootstrap}; is it running and reachable from here"
+            " (REGRADE_BOOTSTRAP_SERVERS)? `regrade broker` starts one to try things out"
+        ) from error
+
+
+async def has_idempotence(settings: Settings) -> bool:
+    """Whether the broker gives out producer ids, without which a retry may write a record twice.
+
+    The embedded one answers UNKNOWN_SERVER_ERROR, on which aiokafka's idempotent producer fails
+    to start (and logs an error); a cluster may refuse by its access rules. So we ask first.
+
+    Raises:
+        BrokerUnreachable: no broker answers.
+    """
+    client = AIOKafkaClient(**client_options(settings))
+    request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=2**31 - 1)
+    try:
+        async with connecting(settings.bootstrap_servers):
+            await client.bootstrap()
+            response = await client.send(client.get_random_node(), request)
+        error = for_code(response.error_code)
+    except IncompatibleBrokerVersion as incompatible:
+        error = type(incompatible)
+    finally:
+        await client.close()
+    # A coordinator that is still loading will do; the producer itself waits for it.
+    supported = error is NoError or bool(error.retriable)
+    if not supported:
+        log.info(
+            "The broker at %s has no idempotent producer for us (%s): a retry may write an"
+            " observation twice, which its observation_id makes harmless",
+            settings.bootstrap_servers,
+            error.__name__,
+        )
+    return supported
+
+
+async def partition_count(client: AIOKafkaClient, topic: str) -> int:
+    """How many partitions a topic has, without making it.
+
+    All topics are listed: asked for one by name, a broker with `auto.create.topics.enable` creates
+    it, with a partition count of its own (the embedded one: 4), and units would not meet.
+
+    Raises:
+        MissingTopicError: there is none of that name, or none that we may see.
+    """
+    metadata = await client.fetch_all_metadata()
+    partitions = metadata.partitions_for_topic(topic)
+    if not partitions:
+        raise MissingTopicError(
+            f"there is no topic {topic} (or we may not see it); check topic_prefix,"
+            " or make it with `regrade topics create`"
+        )
+    return len(partitions)

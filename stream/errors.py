@@ -1,0 +1,63 @@
+"""What can go wrong around the broker: one class a cause, all under one root.
+
+Every message is one line that says what happened and what to do about it. The command line prints
+it as it is (a traceback only with `--debug`), so a caller can catch `RegradeError` and be done.
+Records that cannot be used are not here: they are `schemas.errors.RecordError` and become dead
+letters.
+"""
+
+
+class RegradeError(Exception):
+    """The root of every error that the stream layer raises on purpose."""
+
+
+class SettingsError(RegradeError):
+    """A setting is wrong; the message names it, its value and where it came from."""
+
+
+class BrokerUnreachable(RegradeError):
+    """No bootstrap server answered, or none let us in."""
+
+
+class EmbeddedBrokerError(RegradeError):
+    """The embedded broker is not installed, or did not start."""
+
+
+class TopicError(RegradeError):
+    """A topic is not as the pipeline needs it."""
+
+
+class MissingTopicError(TopicError):
+    """A topic does not exist."""
+
+
+class CoPartitionError(TopicError):
+    """Topics that must have the same number of partitions do not, so units would not meet."""
+
+
+class ClientError(RegradeError):
+    """A `Station` or a `DecisionReader` could not do what it was asked."""
+
+
+class StationClosed(ClientError):
+    """The station was not started, or has been closed."""
+
+
+class BufferFull(ClientError):
+    """As many observations as allowed are on their way to the broker already."""
+
+
+class RecordTooLarge(ClientError):
+    """The encoded observation is larger than a record may be."""
+
+
+class DeliveryError(ClientError):
+    """The broker did not confirm a record; it may or may not have been written."""
+
+
+class ReaderClosed(ClientError):
+    """The reader was not started, or has been closed."""
+
+
+class UndecodableDecision(ClientError):
+    """A record on the decisions topic is not a decision (see `DecisionReader`, `on_error`)."""

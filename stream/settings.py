@@ -1,0 +1,327 @@
+"""Settings: what is in force, and where each value came from.
+
+An argument beats an environment variable (`REGRADE_WINDOW=45`), which beats the TOML file
+(`window = 45` in the file that REGRADE_CONFIG names, else in ./regrade.toml), which beats the
+default. Durations are seconds; the `*_ms` properties are what event time and Kafka count in.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from schemas.limits import DEFAULT_LIMITS, Limits
+from schemas.modality import MODALITIES, Modality
+from stream.errors import SettingsError
+
+PREFIX = "REGRADE_"
+CONFIG_VARIABLE = "REGRADE_CONFIG"
+DEFAULT_CONFIG = "regrade.toml"
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+DAY = 86_400.0
+
+
+def _split(value: object) -> object:
+    """Allow `REGRADE_MODALITIES=visual,text`; a list is taken as it is."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _default_datadir() -> Path:
+    """The user's cache, or the temporary directory where there is no home."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        base = Path(tempfile.gettempdir())
+    return base / "regrade"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Construct it with `Settings.load` for one-line errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    # The cluster
+    bootstrap_servers: str = "127.0.0.1:9092"
+    """`host:port`, several separated by commas."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: Path | None = None
+    """PEM file of the authorities to trust; the system's where there is none."""
+    request_timeout: Positive = 30.0
+    """How long a request, or the wait for a record's delivery, may take."""
+
+    # Topics
+    topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,150}$")] = ""
+    """Put before every topic's name, `plant1.line3.` for instance."""
+    partitions: Count = 6
+    """Of the topics that `regrade topics create` makes; a worker takes the topics' own count."""
+    replication_factor: Count = 1
+    retention: Positive = 7 * DAY
+    """Of observations and of `units.repartition`."""
+    decisions_retention: Positive = 30 * DAY
+    dead_letter_retention: Positive = 30 * DAY
+    """Of `units.dead-letter` and `units.late`."""
+
+    # The join (house plan, section 4)
+    modalities: Annotated[tuple[Modality, ...], NoDecode, BeforeValidator(_split)] = MODALITIES
+    """The enabled ones, which a complete passage has."""
+    window: Positive = 60.0
+    """How long a passage waits for modalities after its first observation."""
+    grace: NotNegative = 30.0
+    """How much longer a passage accepts late observations, as amendments."""
+    max_out_of_orderness: NotNegative = 2.0
+    """How far behind the newest event time of its modality an observation may come on time."""
+    idle_timeout: Positive = 5.0
+    """After how long without records a modality no longer holds the watermark back."""
+    outage_hold: NotNegative = 5.0
+    """How long the watermark stands still after an outage, until the stations are back."""
+    provisional_after: Positive | None = None
+    """When an incomplete passage gets a provisional decision; None: never."""
+    max_clock_skew: Positive = 300.0
+    """How far ahead of the record's time and of our clock `captured_at` may be."""
+    max_open_passages: Count = 20_000
+    """Of one worker; beyond it the worker stops reading."""
+
+    # The worker
+    group: Annotated[str, Field(min_length=1)] = "regrade"
+    """Its consumer group."""
+    session_timeout: Positive = 6.0
+    """After how long without a heartbeat a worker is dead. Clusters refuse less than 6 s."""
+    heartbeat_interval: Positive = 0.5
+    rebalance_timeout: Positive = 6.0
+    """How long the workers have to give up their partitions when one joins or leaves."""
+    commit_interval: Positive = 0.5
+    producer_linger: NotNegative = 0.005
+    """How long a record waits for company."""
+    fetch_max_wait: Positive = 0.05
+    """How long the broker may hold a fetch back when there is nothing to read."""
+    batch_max: Count = 256
+    """Passages that one call of the distiller decides at most."""
+    shutdown_timeout: Positive = 10.0
+    torch_threads: Count = 1
+    policy_path: Path | None = None
+    """The plant's decision policy (YAML); None: the one that ships."""
+    weights_path: Path | None = None
+    """The distiller's weights (safetensors); None: those that ship."""
+    limits: Limits = DEFAULT_LIMITS
+    """Bounds of one record; `REGRADE_LIMITS__PIXELS`, or `[limits]` in the file."""
+
+    # The process
+    datadir: Path = Field(default_factory=_default_datadir)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """The settings in force; `overrides` (the command line's) that are None are not given.
+
+        Raises:
+            SettingsError: in one line, what is wrong, and in which source.
+        """
+        given = {name: value for name, value in overrides.items() if value is not None}
+        sources: dict[str, Mapping[str, Any]] = {}
+        try:
+            sources["file"] = _file_source(cls)()
+            sources["environment"] = EnvSettingsSource(cls)()
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"cannot read the settings: {error}") from error
+        sources["argument"] = given
+        origins = {name: source for source, values in sources.items() for name in _flat(values)}
+        try:
+            settings = cls(**given)
+        except ValidationError as error:
+            raise SettingsError(_one_line(error, origins)) from None
+        settings._origins.update(origins)
+        return settings
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the file: no .env file, no secrets directory."""
+        return init_settings, env_settings, _file_source(settings_cls)
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        for server in value.split(","):
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+                raise ValueError(f"{server.strip()!r} is not host:port, such as 127.0.0.1:9092")
+        return value
+
+    @field_validator("modalities")
+    @classmethod
+    def _enabled(cls, value: tuple[Modality, ...]) -> tuple[Modality, ...]:
+        if not value:
+            raise ValueError("enable at least one modality")
+        if len(set(value)) < len(value):
+            raise ValueError("a modality is named twice")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.provisional_after is not None and self.provisional_after >= self.window:
+            raise ValueError(
+                f"provisional_after ({self.provisional_after:g} s) must be less than"
+                f" window ({self.window:g} s)"
+            )
+        if self.heartbeat_interval * 3 > self.session_timeout:
+            raise ValueError(
+                f"heartbeat_interval ({self.heartbeat_interval:g} s) must be at most a third of"
+                f" session_timeout ({self.session_timeout:g} s)"
+            )
+        if self.retention < self.window + self.grace:
+            raise ValueError("retention must be longer than window and grace together")
+        if self.decisions_retention < self.retention:
+            # A replay of observations whose decisions are gone would decide them again.
+            raise ValueError("decisions_retention must not be shorter than retention")
+        if self.security_protocol.startswith("SASL") and not (
+            self.sasl_username and self.sasl_password
+        ):
+            raise ValueError(
+                f"security_protocol {self.security_protocol} needs sasl_username and sasl_password"
+            )
+        return self
+
+    @property
+    def window_ms(self) -> int:
+        return ms(self.window)
+
+    @property
+    def grace_ms(self) -> int:
+        return ms(self.grace)
+
+    @property
+    def max_out_of_orderness_ms(self) -> int:
+        return ms(self.max_out_of_orderness)
+
+    @property
+    def idle_timeout_ms(self) -> int:
+        return ms(self.idle_timeout)
+
+    @property
+    def outage_hold_ms(self) -> int:
+        return ms(self.outage_hold)
+
+    @property
+    def provisional_after_ms(self) -> int | None:
+        return None if self.provisional_after is None else ms(self.provisional_after)
+
+    @property
+    def max_clock_skew_ms(self) -> int:
+        return ms(self.max_clock_skew)
+
+
+def ms(seconds: float) -> int:
+    """Seconds as whole milliseconds, never rounded down to none."""
+    return max(round(seconds * 1000), 1) if seconds else 0
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveSetting:
+    """One setting, as `regrade settings` shows it."""
+
+    name: str
+    """Its path in the file; a dot is `__` in the environment."""
+    value: object
+    """Secrets are hidden."""
+    source: str
+    """`default`, `file`, `environment` or `argument`."""
+
+
+def effective(settings: Settings) -> list[EffectiveSetting]:
+    """Every value in force with its source; only `Settings.load` knows sources."""
+    values = {name: getattr(settings, name) for name in Settings.model_fields}
+    return [
+        EffectiveSetting(
+            name,
+            "**********" if isinstance(value, SecretStr) else value,
+            settings._origins.get(name, "default"),
+        )
+        for name, value in _flat(values).items()
+    ]
+
+
+def unknown_variables() -> list[str]:
+    """REGRADE_* variables that set nothing: a misspelt one would be ignored in silence."""
+    fields = _flat({name: getattr(Settings(), name) for name in Settings.model_fields})
+    known = {PREFIX + name.upper().replace(".", "__") for name in fields}
+    known |= {PREFIX + name.upper() for name in Settings.model_fields}
+    known.add(CONFIG_VARIABLE)
+    return sorted(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_") and name not in known
+    )
+
+
+def _file_source(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named and not Path(named).is_file():
+        # pydantic-settings skips files that are not there; one that was asked for must be.
+        raise SettingsError(f"{CONFIG_VARIABLE} names {named}, which is not a file")
+    return TomlConfigSettingsSource(settings_cls, toml_file=named or DEFAULT_CONFIG)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `limits.pixels`."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        nested = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        if isinstance(nested, Mapping):
+            flat |= _flat(nested, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = nested
+    return flat
+
+
+def _one_line(error: ValidationError, origins: Mapping[str, str]) -> str:
+    """The first things that are wrong, each with the name to correct."""
+    parts = []
+    for problem in error.errors(include_url=False)[:3]:
+        path = [str(part) for part in problem["loc"]]
+        name = ".".join(path[:2] if path[:1] == ["limits"] else path[:1])
+        source = origins.get(name)
+        where = f" (from the {source})" if source else ""
+        message = problem["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        if problem["type"] == "extra_forbidden":
+            message = "there is no such setting; see `regrade settings`"
+        parts.append(f"{name}{where}: {message}" if name else message)
+    return "; ".join(parts)

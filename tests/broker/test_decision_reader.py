@@ -1,0 +1,327 @@
+"""Decisions as an MES gets them: each revision once, nothing lost, nothing committed too early."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from schemas.decision import (
+    Decision,
+    DistillerInfo,
+    Evidence,
+    Grade,
+    Material,
+    MaterialFinding,
+    Option,
+    PassageInfo,
+    Quality,
+    Routing,
+)
+from schemas.modality import Modality
+from stream.connection import client_options
+from stream.decision_reader import DecisionReader
+from stream.embedded import EmbeddedBroker
+from stream.errors import (
+    BrokerUnreachable,
+    MissingTopicError,
+    ReaderClosed,
+    UndecodableDecision,
+)
+from stream.partitioner import home_partition
+from stream.settings import Settings
+from stream.topics import Topics, check_topics, create_topics
+
+OPENED = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def a_decision(unit_id: str, revision: int = 1) -> Decision:
+    passage = uuid.uuid5(uuid.NAMESPACE_OID, unit_id)
+    return Decision(
+        decision_id=str(uuid.uuid5(passage, str(revision))),
+        passage_id=str(passage),
+        unit_id=unit_id,
+        revision=revision,
+        supersedes=None if revision == 1 else str(uuid.uuid5(passage, str(revision - 1))),
+        status="final" if revision == 1 else "amended",
+        passage=PassageInfo(
+            opened_at=OPENED, deadline=OPENED + timedelta(seconds=60), closed_by="window"
+        ),
+        quality=Quality(grade=Grade.B, probabilities={Grade.B: 1.0}),
+        material=MaterialFinding(type=Material.ABS, probabilities={Material.ABS: 1.0}),
+        routing=Routing(
+            option=Option.RESELL,
+            expected_value=1,
+            alternatives=[],
+            reasons=[],
+            hold_for_human=False,
+        ),
+        reuse={},
+        confidence=0.9,
+        uncertainty=0.1,
+        criticality=0.0,
+        evidence=[
+            Evidence(
+                modality=Modality.TEXT,
+                observation_id="o-1",
+                source="bench",
+                captured_at=OPENED,
+                topic="units.text",
+                partition=0,
+                offset=1,
+            )
+        ],
+        missing=[],
+        distiller=DistillerInfo(model="m", version="1", sha256="0", tier="small"),
+        decided_at=OPENED,
+        valid_until=OPENED + timedelta(days=1),
+    )
+
+
+class Mes:
+    """Puts records on the decisions topic, and looks at what a group has committed."""
+
+    def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
+        self.settings = settings
+        self.topic = Topics.of(settings).decisions
+        self._producer = producer
+
+    async def decide(self, unit_id: str, revision: int = 1) -> None:
+        await self.put(unit_id, a_decision(unit_id, revision).model_dump_json().encode())
+
+    async def put(self, unit_id: str, value: bytes | None) -> None:
+        await self._producer.send_and_wait(
+            self.topic, value, unit_id.encode(), home_partition(unit_id, 6)
+        )
+
+    async def committed(self, group: str, unit_id: str) -> int | None:
+        consumer = AIOKafkaConsumer(**client_options(self.settings), group_id=group)
+        await consumer.start()
+        try:
+            offset: int | None = await consumer.committed(
+                TopicPartition(self.topic, home_partition(unit_id, 6))
+            )
+            return offset
+        finally:
+            await consumer.stop()
+
+    def reader(self, **options: Any) -> DecisionReader:
+        return DecisionReader(settings=self.settings, **options)
+
+
+@pytest.fixture
+async def mes(settings: Settings, topics: Topics) -> AsyncIterator[Mes]:
+    async with AIOKafkaProducer(**client_options(settings), acks="all") as producer:
+        yield Mes(settings, producer)
+
+
+async def read_all(reader: DecisionReader) -> list[tuple[str, int]]:
+    async with asyncio.timeout(30), reader:
+        return [(d.unit_id, d.revision) async for d in reader]
+
+
+async def test_yields_the_decision_that_was_published(mes: Mes) -> None:
+    await mes.decide("U-1")
+    async with mes.reader(group=None) as reader:
+        assert await anext(reader) == a_decision("U-1")
+
+
+async def test_each_revision_once_and_never_an_older_one(mes: Mes) -> None:
+    for revision in (1, 1, 2, 1, 2, 4, 3, 4):
+        await mes.decide("U-1", revision)
+    await mes.decide("U-2", 1)
+    found = await read_all(mes.reader(group=None, follow=False))
+    assert [r for u, r in found if u == "U-1"] == [1, 2, 4]
+    assert [r for u, r in found if u == "U-2"] == [1]
+
+
+async def test_all_partitions_are_read_to_their_ends(mes: Mes) -> None:
+    units = {f"U-{n}" for n in range(60)}
+    assert len({home_partition(unit, 6) for unit in units}) == 6
+    for unit in units:
+        await mes.decide(unit)
+    assert {unit for unit, _ in await read_all(mes.reader(group=None, follow=False))} == units
+
+
+async def test_nothing_there_ends_at_once_without_follow(mes: Mes) -> None:
+    assert await read_all(mes.reader(group=None, follow=False)) == []
+    assert await read_all(mes.reader(group=f"{uuid.uuid4()}", follow=False)) == []
+
+
+async def test_without_follow_later_ones_are_left(mes: Mes) -> None:
+    await mes.decide("U-1")
+    async with mes.reader(group=None, follow=False) as reader:
+        await mes.decide("U-2")
+        assert [d.unit_id async for d in reader] == ["U-1"]
+
+
+async def test_follow_waits_for_the_next(mes: Mes) -> None:
+    async with mes.reader(group=None) as reader:
+        waiting = asyncio.ensure_future(anext(reader))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        await mes.decide("U-1")
+        assert (await asyncio.wait_for(waiting, 10)).unit_id == "U-1"
+
+
+async def test_a_cancelled_wait_loses_nothing(mes: Mes) -> None:
+    async with mes.reader(group=None) as reader:
+        for n in range(20):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(reader), 0.02)
+            await mes.decide(f"U-{n}")
+            assert (await asyncio.wait_for(anext(reader), 10)).unit_id == f"U-{n}"
+
+
+async def test_commits_only_what_was_handled(mes: Mes) -> None:
+    group = mes.settings.group
+    for revision in (1, 2, 3):
+        await mes.decide("U-1", revision)
+    async with mes.reader(group=group) as reader:
+        assert (await anext(reader)).revision == 1
+        await asyncio.sleep(mes.settings.commit_interval + 0.1)
+        assert await mes.committed(group, "U-1") is None  # the first is still in hand
+        assert (await anext(reader)).revision == 2
+        assert await mes.committed(group, "U-1") == 1
+    # Closed with the second in hand: it comes again.
+    async with mes.reader(group=group) as reader:
+        assert (await anext(reader)).revision == 2
+        assert (await anext(reader)).revision == 3
+        await reader.commit()
+    assert await mes.committed(group, "U-1") == 3
+    assert await read_all(mes.reader(group=group, follow=False)) == []
+
+
+async def test_a_handler_that_fails_gets_its_decision_again(mes: Mes) -> None:
+    await mes.decide("U-1")
+    with pytest.raises(RuntimeError, match="conveyor"):
+        async with mes.reader(group=mes.settings.group) as reader:
+            async for _ in reader:
+                raise RuntimeError("conveyor")
+    assert await read_all(mes.reader(group=mes.settings.group, follow=False)) == [("U-1", 1)]
+
+
+async def test_an_idle_reader_has_committed_all_it_handled(mes: Mes) -> None:
+    group = mes.settings.group
+    await mes.decide("U-1")
+    async with mes.reader(group=group) as reader:
+        await anext(reader)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(reader), 0.5)
+        assert await mes.committed(group, "U-1") == 1
+
+
+async def test_no_group_commits_nothing_and_reads_all_again(mes: Mes) -> None:
+    await mes.decide("U-1")
+    for _ in range(2):
+        assert await read_all(mes.reader(group=None, follow=False)) == [("U-1", 1)]
+
+
+async def test_two_members_share_and_one_that_leaves_hands_over(mes: Mes) -> None:
+    group = mes.settings.group
+    units = {f"U-{n}" for n in range(120)}
+    seen: list[tuple[str, str]] = []
+
+    async def consume(name: str) -> None:
+        async with mes.reader(group=group) as reader:
+            async for decision in reader:
+                await asyncio.sleep(0.002)
+                seen.append((name, decision.unit_id))
+
+    one = asyncio.create_task(consume("one"))
+    for unit in sorted(units)[:40]:
+        await mes.decide(unit)
+    two = asyncio.create_task(consume("two"))
+    async with asyncio.timeout(60):
+        while not any(name == "two" for name, _ in seen):
+            for unit in sorted(units)[40:80]:
+                await mes.decide(unit, revision=1)
+            await asyncio.sleep(0.5)
+        one.cancel()
+        for unit in sorted(units)[80:]:
+            await mes.decide(unit)
+        while {unit for _, unit in seen} != units:
+            await asyncio.sleep(0.1)
+    two.cancel()
+    await asyncio.gather(one, two, return_exceptions=True)
+    assert {name for name, _ in seen} == {"one", "two"}
+
+
+BAD = [
+    pytest.param(None, id="no value"),
+    pytest.param(b"", id="empty"),
+    pytest.param(b"\xff\xfe\x00", id="binary"),
+    pytest.param(b"{}", id="no fields"),
+    pytest.param(b'{"revision": 1', id="truncated"),
+    pytest.param(b"[" * 100_000, id="deep"),
+]
+
+
+@pytest.mark.parametrize("value", BAD)
+async def test_what_is_no_decision_is_passed_over(
+    mes: Mes, value: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    await mes.put("U-1", value)
+    await mes.decide("U-1")
+    reader = mes.reader(group=mes.settings.group, follow=False)
+    assert await read_all(reader) == [("U-1", 1)]
+    assert reader.skipped == 1
+    [line] = [r.message for r in caplog.records if "Passed over" in r.message]
+    assert f"{reader.topic}[{home_partition('U-1', 6)}] at offset 0" in line
+    assert await mes.committed(mes.settings.group, "U-1") == 2
+
+
+async def test_what_is_no_decision_can_end_the_reading(mes: Mes) -> None:
+    await mes.decide("U-1")
+    await mes.put("U-1", b"{}")
+    for _ in range(2):  # not committed: it is there the next time too
+        with pytest.raises(UndecodableDecision, match=r"at offset 1: .*Field required"):
+            await read_all(mes.reader(group=mes.settings.group, undecodable="raise"))
+
+
+async def test_fields_of_a_newer_version_are_ignored(mes: Mes) -> None:
+    decision = a_decision("U-1").model_dump(mode="json")
+    decision["carbon"] = 1.5
+    decision["routing"]["lane"] = 4
+    newer = __import__("json").dumps(decision).encode()
+    await mes.put("U-1", newer)
+    async with mes.reader(group=None) as reader:
+        assert await anext(reader) == a_decision("U-1")
+
+
+async def test_a_missing_topic_is_named_and_not_made(settings: Settings) -> None:
+    with pytest.raises(MissingTopicError, match=r"routing\.decisions"):
+        async with DecisionReader(settings=settings):
+            pass
+    assert all(s.partitions is None for s in (await check_topics(settings)).topics)
+
+
+async def test_no_broker_is_one_line(settings: Settings) -> None:
+    with pytest.raises(BrokerUnreachable, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
+        async with DecisionReader("127.0.0.1:1", settings=settings):
+            pass
+
+
+async def test_outside_of_async_with_it_is_closed(settings: Settings) -> None:
+    with pytest.raises(ReaderClosed):
+        await anext(DecisionReader(settings=settings))
+
+
+async def test_a_dead_broker_does_not_block_closing() -> None:
+    async with EmbeddedBroker() as broker:
+        settings = Settings(
+            bootstrap_servers=broker.bootstrap, request_timeout=20, shutdown_timeout=1
+        )
+        await create_topics(settings)
+        async with AIOKafkaProducer(**client_options(settings), acks="all") as producer:
+            await Mes(settings, producer).decide("U-1")
+        async with DecisionReader(settings=settings) as reader:
+            await anext(reader)
+            reader._finish()
+            broker.kill()
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 5

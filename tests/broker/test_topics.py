@@ -1,0 +1,104 @@
+"""Topics on a broker: created once, checked, and named when they are wrong."""
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from schemas.limits import Limits
+from stream.connection import client_options
+from stream.errors import BrokerUnreachable, CoPartitionError, MissingTopicError
+from stream.settings import Settings
+from stream.topics import Topics, check_topics, create_topics
+
+
+async def make(settings: Settings, **partitions: int) -> None:
+    """Topics with other partition counts than `create_topics` gives."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    await admin.create_topics(
+        [
+            NewTopic(f"{settings.topic_prefix}{name.replace('_', '.')}", count, 1)
+            for name, count in partitions.items()
+        ]
+    )
+    await admin.close()
+
+
+async def test_creates_all_topics_with_the_same_partition_count(settings: Settings) -> None:
+    created = await create_topics(settings)
+    assert set(created) == set(Topics.of(settings).all)
+    report = await check_topics(settings)
+    assert report.ok
+    assert report.warnings == ()
+    assert report.partitions == 6
+    assert {state.partitions for state in report.topics} == {6}
+
+
+async def test_creating_again_changes_nothing(settings: Settings, topics: Topics) -> None:
+    assert await create_topics(settings.model_copy(update={"partitions": 3})) == ()
+    assert (await check_topics(settings)).partitions == 6
+
+
+async def test_creates_only_what_is_missing(settings: Settings) -> None:
+    await make(settings, units_visual=6)
+    created = await create_topics(settings)
+    assert len(created) == len(Topics.of(settings).all) - 1
+    assert (await check_topics(settings)).ok
+
+
+async def test_topics_take_the_largest_record_and_its_dead_letter(
+    settings: Settings, topics: Topics
+) -> None:
+    sizes = {s.name: s.max_message_bytes for s in (await check_topics(settings)).topics}
+    visual, dead = sizes[f"{topics.prefix}units.visual"], sizes[topics.dead_letter]
+    assert visual is not None
+    assert dead is not None
+    assert settings.limits.record_bytes < visual < dead
+
+
+async def test_missing_topics_are_named_and_not_created_by_looking(settings: Settings) -> None:
+    for _ in range(2):
+        report = await check_topics(settings)
+        assert [type(problem) for problem in report.problems] == [MissingTopicError]
+    message = str(report.problems[0])
+    assert f"{settings.topic_prefix}units.visual" in message
+    assert "regrade topics create" in message
+    with pytest.raises(MissingTopicError):
+        _ = report.partitions
+
+
+async def test_unequal_partition_counts_are_named(settings: Settings) -> None:
+    await make(settings, units_text=3, routing_decisions=4)
+    await create_topics(settings)
+    report = await check_topics(settings)
+    [problem] = report.problems
+    assert isinstance(problem, CoPartitionError)
+    prefix = settings.topic_prefix
+    assert f"{prefix}units.text has 3, {prefix}routing.decisions has 4, the others have 6" in str(
+        problem
+    )
+
+
+async def test_side_topics_may_have_other_counts(settings: Settings) -> None:
+    await make(settings, units_late=1)
+    await create_topics(settings)
+    report = await check_topics(settings)
+    assert report.ok
+    assert report.partitions == 6
+    assert any("units.late has 1 partitions" in warning for warning in report.warnings)
+
+
+async def test_topics_too_small_for_the_limits_are_warned_of(
+    settings: Settings, topics: Topics
+) -> None:
+    larger = settings.model_copy(update={"limits": Limits(record_bytes=64 * 1024 * 1024)})
+    report = await check_topics(larger)
+    assert report.ok
+    assert len(report.warnings) == len(topics.all)
+    assert all("max.message.bytes" in warning for warning in report.warnings)
+
+
+async def test_an_unreachable_broker_is_one_line(settings: Settings) -> None:
+    nowhere = settings.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})
+    for operation in (create_topics, check_topics):
+        with pytest.raises(BrokerUnreachable, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
+            await operation(nowhere)
