@@ -51,7 +51,7 @@ def _(payload: Thermal) -> dict[str, object]:
 
 @write_payload.register
 def _(payload: Acoustic) -> dict[str, object]:
-    full_scale = payload.samples * PCM16_SCALE
+    full_scale = payload.samples.astype(np.float64) * PCM16_SCALE
     whole = full_scale == np.rint(full_scale)
     # Half the bytes where nothing is lost: samples that came from a 16-bit converter.
     if (whole & (full_scale >= -PCM16_SCALE) & (full_scale < PCM16_SCALE)).all():

@@ -33,11 +33,11 @@ def _schema(model: type[BaseModel], id_: str, title: str, *, serialized: bool = 
     return json.dumps({**head, **schema, "title": title}, indent=2) + "\n"
 
 
-def main() -> None:
-    """Rewrite the files next to this module."""
+def publish(folder: Path) -> None:
+    """Write every schema file into `folder`."""
     for name, text in json_schemas().items():
-        Path(__file__).with_name(name).write_text(text, "utf-8")
+        (folder / name).write_text(text, "utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    publish(Path(__file__).parent)

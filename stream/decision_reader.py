@@ -21,7 +21,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from pydantic import ValidationError
 
 from schemas.decision import Decision
-from stream.connection import client_options, connecting, partition_count
+from stream.connection import client_options, connecting, partition_count, stop_client
 from stream.errors import ReaderClosed, UndecodableDecision
 from stream.settings import Settings, ms
 from stream.topics import Topics
@@ -177,13 +177,12 @@ class DecisionReader:
             return
         self._yielded = None
         try:
-            # The broker may be gone, and then neither of the two ends soon.
             async with asyncio.timeout(self.settings.shutdown_timeout):
                 await self._commit(consumer)
-                await consumer.stop()
         except TimeoutError:
             log.warning("The broker did not confirm the last commit: decisions may come again")
-            await consumer._client.close()
+        finally:
+            await stop_client(consumer)
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -120,7 +120,11 @@ class EmbeddedBroker:
 
     def suspend(self) -> None:
         """Make it hang: connections stay, nothing answers (SIGSTOP). For outage tests."""
-        self._running().send_signal(signal.SIGSTOP)
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        if hasattr(os, "waitid"):
+            # Its threads stop one by one, and until the last has, a request may be answered.
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a suspended broker go on; nothing it held is lost."""

@@ -8,7 +8,7 @@ default. Durations are seconds; the `*_ms` properties are what event time and Ka
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -137,6 +137,9 @@ class Settings(BaseSettings):
 
     # The process
     datadir: Path = Field(default_factory=_default_datadir)
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Where a worker serves Prometheus metrics; None: nowhere."""
+    metrics_host: str = "127.0.0.1"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -153,7 +156,7 @@ class Settings(BaseSettings):
         try:
             sources["file"] = _file_source(cls)()
             sources["environment"] = EnvSettingsSource(cls)()
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise SettingsError(f"cannot read the settings: {error}") from error
         sources["argument"] = given
         origins = {name: source for source, values in sources.items() for name in _flat(values)}
@@ -280,9 +283,8 @@ def effective(settings: Settings) -> list[EffectiveSetting]:
 
 def unknown_variables() -> list[str]:
     """REGRADE_* variables that set nothing: a misspelt one would be ignored in silence."""
-    fields = _flat({name: getattr(Settings(), name) for name in Settings.model_fields})
-    known = {PREFIX + name.upper().replace(".", "__") for name in fields}
-    known |= {PREFIX + name.upper() for name in Settings.model_fields}
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known |= {f"{PREFIX}LIMITS__{field.name.upper()}" for field in fields(Limits)}
     known.add(CONFIG_VARIABLE)
     return sorted(
         name
@@ -296,7 +298,11 @@ def _file_source(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
     if named and not Path(named).is_file():
         # pydantic-settings skips files that are not there; one that was asked for must be.
         raise SettingsError(f"{CONFIG_VARIABLE} names {named}, which is not a file")
-    return TomlConfigSettingsSource(settings_cls, toml_file=named or DEFAULT_CONFIG)
+    path = named or DEFAULT_CONFIG
+    try:
+        return TomlConfigSettingsSource(settings_cls, toml_file=path)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"cannot read the settings in {path}: {error}") from error
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,7 +8,6 @@ fails to come, publish again with the same `observation_id`: the join counts it 
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 import uuid
@@ -28,13 +27,18 @@ from aiokafka.errors import (
 from schemas.codec import encode
 from schemas.errors import InvalidField
 from schemas.observation import Observation, Payload
-from stream.connection import client_options, connecting, has_idempotence, partition_count
+from stream.connection import (
+    client_options,
+    connecting,
+    has_idempotence,
+    partition_count,
+    stop_client,
+)
 from stream.errors import (
     BufferFull,
     ClientError,
     DeliveryError,
     RecordTooLarge,
-    RegradeError,
     StationClosed,
 )
 from stream.partitioner import home_partition
@@ -234,7 +238,7 @@ class Station:
             for delivery in undelivered:
                 delivery.cancel()
             await asyncio.gather(*undelivered, return_exceptions=True)
-        await _stop(producer)
+        await stop_client(producer)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -331,13 +335,3 @@ class Station:
 def _log_failure(delivery: asyncio.Task[Receipt]) -> None:
     if not delivery.cancelled() and (error := delivery.exception()) is not None:
         log.warning("%s", error)
-
-
-async def _stop(producer: AIOKafkaProducer, within: float = 2.0) -> None:
-    """Stop a producer even when the broker is gone, where its own flush would never end."""
-    try:
-        async with asyncio.timeout(within):
-            await producer.stop()
-    except TimeoutError:
-        with contextlib.suppress(KafkaError, RegradeError):
-            await producer.client.close()

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from schemas.modality import Modality
 
 Shape = tuple[int, ...]
+DROPOUT = 0.2
+"""Of features and hidden units, in training only."""
 
 
 class Standardise(nn.Module):
@@ -48,7 +50,11 @@ class Standardise(nn.Module):
 
 def mlp(shape: Shape, dim: int) -> nn.Module:
     """For a vector of features."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), 96), nn.GELU(), nn.Linear(96, dim))
+    return nn.Sequential(
+        nn.Flatten(), nn.Dropout(DROPOUT),
+        nn.Linear(prod(shape), 64), nn.GELU(), nn.Dropout(DROPOUT),
+        nn.Linear(64, dim),
+    )  # fmt: skip
 
 
 def conv1d(shape: Shape, dim: int) -> nn.Module:
@@ -76,7 +82,9 @@ def _flat(convolutions: nn.Sequential, shape: Shape, dim: int) -> nn.Module:
     """Followed by a linear map of all that comes out."""
     with torch.no_grad():
         size = convolutions(torch.zeros(1, *shape)).numel()
-    return convolutions.append(nn.Flatten()).append(nn.Linear(size, dim))
+    for layer in (nn.Flatten(), nn.Dropout(DROPOUT), nn.Linear(size, dim)):
+        convolutions.append(layer)
+    return convolutions
 
 
 BODIES: dict[Modality, Callable[[Shape, int], nn.Module]] = {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from agents.distiller.attention import QuantumCrossAttention, Variant
-from agents.distiller.encoders import Shape, encoder
+from agents.distiller.encoders import DROPOUT, Shape, encoder
 from agents.distiller.heads import HEADS, LOGITS, probabilities
 from schemas.modality import MODALITIES, Modality
 
@@ -71,8 +71,9 @@ class HybridCrossModalDistiller(nn.Module):
         )
         self.attention = QuantumCrossAttention(m, d, config.qubits, config.variant)
         self.trunk = nn.Sequential(
-            nn.Linear(m * d + m, config.hidden), nn.GELU(), nn.Linear(config.hidden, LOGITS)
-        )
+            nn.Linear(m * d + m, config.hidden), nn.GELU(), nn.Dropout(DROPOUT),
+            nn.Linear(config.hidden, LOGITS),
+        )  # fmt: skip
         self.from_readout = nn.Linear(m * (m - 1) * config.qubits, LOGITS, bias=False)  # W
         self.gain = nn.Parameter(torch.tensor(0.1))  # g
         self.register_buffer("temperature", torch.ones(len(HEADS)))

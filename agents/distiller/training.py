@@ -6,6 +6,8 @@ generator's state and a resumed run gives the same bytes as one that was never i
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import cos, nan, pi
 from pathlib import Path
@@ -134,8 +136,7 @@ def fit(
     config: TrainConfig, data: Dataset, progress: Progress = silent
 ) -> tuple[HybridCrossModalDistiller, list[float]]:
     """Train on `data`; returns the model in eval mode, not calibrated, and each epoch's loss."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with _seeded(config.seed):
         model = HybridCrossModalDistiller(
             ModelConfig(SHAPES, config.dim, hidden=config.hidden, variant=config.variant)
         )
@@ -150,31 +151,49 @@ def fit(
     if config.resume and config.checkpoint and config.checkpoint.exists():
         history = load_checkpoint(config.checkpoint, model, optimizer, config.recipe())
 
-    steps = -(-len(data) // config.batch)
     model.train()
     for epoch in range(len(history), config.epochs):
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
-        order = torch.randperm(len(data), generator=generator)
-        masks = draw_masks(len(data), config.full, generator)
-        total = 0.0
-        for step, index in enumerate(torch.split(order, config.batch)):
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * schedule(
-                    (epoch * steps + step) / (config.epochs * steps)
-                )
-            rows = data.rows(index)
-            logits, _ = model(rows.features, masks[index])
-            loss = torch.stack(losses(logits, rows.targets)).sum()
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            total += loss.item() * len(index)
-            progress(epoch + 1, config.epochs, step + 1, steps, loss.item())
-        history.append(total / len(data))
+        with _seeded(config.seed * 1_000_003 + epoch + 1):
+            history.append(_epoch(epoch, model, optimizer, config, data, progress))
         if config.checkpoint:
             save_checkpoint(config.checkpoint, model, optimizer, config.recipe(), history)
     return model.eval(), history
+
+
+def _epoch(
+    epoch: int,
+    model: HybridCrossModalDistiller,
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    data: Dataset,
+    progress: Progress,
+) -> float:
+    """Every unit once; returns the mean loss."""
+    batches = torch.split(torch.randperm(len(data)), config.batch)
+    masks = draw_masks(len(data), config.full, torch.default_generator)
+    total = 0.0
+    for step, index in enumerate(batches):
+        done = (epoch + step / len(batches)) / config.epochs
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * schedule(done)
+        rows = data.rows(index)
+        logits, _ = model(rows.features, masks[index])
+        loss = torch.stack(losses(logits, rows.targets)).sum()
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        total += loss.item() * len(index)
+        progress(epoch + 1, config.epochs, step + 1, len(batches), loss.item())
+    return total / len(data)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """torch's global generator, seeded within and left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def schedule(done: float) -> float:

@@ -4,6 +4,7 @@ Words say what was found, pairs whether it was denied ("no issue"), letter group
 and abbreviations. CRC-32 is the hash: the same in every process, version and language.
 """
 
+import itertools
 import re
 import unicodedata
 import zlib
@@ -20,6 +21,8 @@ BUCKETS = 512
 SHAPE = (2 * BUCKETS,)
 GROUPS = (3, 4)
 """Lengths of the letter groups."""
+LENGTH = 8.0
+"""Euclidean length of each half: some dozens of its 512 entries are set, each then near 1."""
 
 _TOKEN = re.compile(r"\w+|[<>+&?]")
 
@@ -43,7 +46,7 @@ def _hashed(grams: Iterable[str]) -> NDArray[np.float64]:
 
 
 def extract(payload: Text) -> NDArray[np.float64]:
-    """Shape (1024,): words and pairs, then letter groups, each of Euclidean length 2."""
+    """Shape (1024,): words and pairs, then letter groups, each of Euclidean length `LENGTH`."""
     words = _TOKEN.findall(unicodedata.normalize("NFKC", payload.text).lower())
-    pairs = (f"{left} {right}" for left, right in zip(words, words[1:], strict=False))
-    return 2 * np.concatenate([_hashed([*words, *pairs]), _hashed(_letter_groups(words))])
+    pairs = (f"{left} {right}" for left, right in itertools.pairwise(words))
+    return LENGTH * np.concatenate([_hashed([*words, *pairs]), _hashed(_letter_groups(words))])

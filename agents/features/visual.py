@@ -26,7 +26,7 @@ SHAPE = (5, SIDE, SIDE)
 def _open(payload: Visual) -> Image.Image:
     """The image in 8-bit RGB, its size checked before its pixels are decoded."""
     try:
-        image = Image.open(io.BytesIO(payload.image), formats=("JPEG", "PNG"))
+        image: Image.Image = Image.open(io.BytesIO(payload.image), formats=("JPEG", "PNG"))
         if image.width * image.height > DEFAULT_LIMITS.pixels:
             raise TooLarge(
                 f"image of {image.width} x {image.height} exceeds {DEFAULT_LIMITS.pixels} pixels"

@@ -1,7 +1,7 @@
 """What the join takes in and what it gives out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from schemas.modality import Modality
@@ -44,6 +44,9 @@ class Arrival:
     @property
     def key(self) -> EvidenceKey:
         return EvidenceKey(self.modality, self.observation_id)
+
+    def with_token(self, token: Any) -> "Arrival":
+        return replace(self, token=token)
 
 
 ClosedBy = Literal["complete", "window", "provisional"]

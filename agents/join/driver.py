@@ -57,6 +57,8 @@ class JoinTestDriver:
         unread: set to True while forwarded records wait to be read.
         outputs: everything that came out, restarts included, in order.
         decisions: the decision log: what the revisions among `outputs` publish.
+        unfinished: the records that were piped and are not finished.
+        undelivered: those that a restart left unfinished and that are to be replayed.
     """
 
     def __init__(
@@ -73,7 +75,8 @@ class JoinTestDriver:
         self.unread = False
         self.outputs: list[Output] = []
         self.decisions: list[Decision] = []
-        self._unfinished: dict[Token, Arrival] = {}
+        self.undelivered: list[Arrival] = []
+        self.unfinished: dict[Token, Arrival] = {}
         self._max_out_of_orderness = max_out_of_orderness
         self._idle_timeout = idle_timeout
         self._outage_hold = outage_hold
@@ -104,11 +107,12 @@ class JoinTestDriver:
         )
 
     def replay(self, arrivals: Iterable[Arrival]) -> list[str]:
-        """These records are delivered, in this order: after a restart, `unfinished` in any."""
+        """These records are delivered, in this order: after a restart `undelivered`, in any."""
         lines: list[str] = []
         for arrival in arrivals:
             self._records += 1
-            self._unfinished[arrival.token] = arrival
+            self.unfinished[arrival.token] = arrival
+            self.undelivered = [a for a in self.undelivered if a is not arrival]
             self._watermark.observe(arrival.modality, arrival.captured_at, self._now)
             lines += self._take(self.join.observe(arrival)) + self._tick()
         return lines
@@ -137,11 +141,6 @@ class JoinTestDriver:
 
     # -- crash ----------------------------------------------------------------------------
 
-    @property
-    def unfinished(self) -> list[Arrival]:
-        """What was piped and is not finished: what a broker would deliver again."""
-        return list(self._unfinished.values())
-
     def restart(self, decisions: Iterable[Decision] | None = None) -> None:
         """The worker is killed; another one reads the decision log and then knows only that.
 
@@ -150,6 +149,7 @@ class JoinTestDriver:
         """
         if decisions is not None:
             self.decisions = list(decisions)
+        self.undelivered = list(self.unfinished.values())
         self._start()
         for decision in self.decisions:
             self.join.restore(decision)
@@ -180,7 +180,8 @@ class JoinTestDriver:
             if isinstance(output, Revision):
                 self.decisions.append(decision_of(output))
             for token in finished_by(output):
-                del self._unfinished[token]
+                assert token in self.unfinished, f"{token} has been finished before"
+                del self.unfinished[token]
         self.outputs += outputs
         return [describe(output) for output in outputs]
 

@@ -28,7 +28,7 @@ class Watermark:
         max_out_of_orderness: how much older than the newest an observation may be, ms.
         idle_timeout: how long a source that is read to its end stays awaited, s.
         now: processing time, s.
-        outage_hold: how long the wall clock is not followed after an outage, s.
+        outage_hold: how long no source counts as idle after an outage, s.
     """
 
     def __init__(
@@ -54,6 +54,13 @@ class Watermark:
         if state.largest is None or captured_at > state.largest:
             state.largest = captured_at
         state.active_at = now
+
+    def expect(self, source: Hashable, now: float) -> None:
+        """Await this source too: one that others read for us, and that tells us its progress.
+
+        What they have told has been read, so that it is idle as soon as they fall silent.
+        """
+        self._sources.setdefault(source, _Source(None, now, at_end=True))
 
     def touch(self, source: Hashable, now: float) -> None:
         """The source spoke, but nothing that has an event time (a dead letter, say)."""

@@ -20,7 +20,7 @@ NEW_OHM = {Chemistry.LCO: 0.085, Chemistry.NMC: 0.065, Chemistry.LFP: 0.045}
 def measure(rng: np.random.Generator, unit: Latents) -> Battery:
     """The cycle table, 8 to 60 rows: cycle number, capacity in Ah, resistance in ohm."""
     first = int(0.4 * rng.random() * unit.cycles) if rng.random() < 0.15 else 0
-    rows = int(min(rng.integers(8, MAX_ROWS + 1), unit.cycles - first + 1))
+    rows = min(int(rng.integers(8, MAX_ROWS + 1)), unit.cycles - first + 1)
     cycle = np.unique(np.linspace(first, unit.cycles, rows).round().astype(np.int32))
     life = cycle / max(unit.cycles, 1)  # 0 when new, 1 now
 

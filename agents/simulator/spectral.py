@@ -1,7 +1,7 @@
 """The spectrometer: near-infrared reflectance of the housing, through its paint.
 
 Absorbance is a sum of overtone bands: those of the polymers by their share, those of the paint's
-binder by its thickness. Metals have no bands, only slopes. Gain, baseline and noise vary by reading.
+binder by its thickness. Metals have no bands, only slopes. Gain, baseline and noise vary.
 """
 
 import numpy as np

@@ -71,9 +71,9 @@ def write(rng: np.random.Generator, unit: Latents) -> Text:
 
     if rng.random() < 0.03:
         return Text(text=pick(NOTHING), language="en-GB")
-    if not mention(unit.keyboard_fault, KEYBOARD, 0.93, 0.015):
+    if not mention(unit.keyboard_fault, KEYBOARD, 0.95, 0.015):
         mention(True, KEYBOARD_FINE, 0.35, 0.0)
-    if not mention(unit.display_fault, DISPLAY, 0.93, 0.015):
+    if not mention(unit.display_fault, DISPLAY, 0.95, 0.015):
         mention(True, DISPLAY_FINE, 0.35, 0.0)
     mention(unit.fan_wear >= PRESENT, FAN, 0.25, 0.04)
     mention(unit.state_of_health < DEGRADED_BELOW, BATTERY, 0.30, 0.08)

@@ -22,7 +22,8 @@ Grid = NDArray[np.float64]
 def _spot(row: float, column: float, radius: float) -> Grid:
     """A Gaussian of height 1 at fractions of the image, `radius` in pixels."""
     distance = (_ROWS - row * (ROWS - 1)) ** 2 + (_COLUMNS - column * (COLUMNS - 1)) ** 2
-    return np.exp(-distance / (2 * radius * radius))
+    spot: Grid = np.exp(-distance / (2 * radius * radius))
+    return spot
 
 
 def measure(rng: np.random.Generator, unit: Latents) -> Thermal:
@@ -34,14 +35,14 @@ def measure(rng: np.random.Generator, unit: Latents) -> Thermal:
     warmer += load * _spot(row, column, 3.6) + 0.35 * load * _spot(0.3, 0.5, 9.0)
 
     if unit.board_fault >= PRESENT:
-        warmer += (1 + 7 * unit.board_fault) * _spot(*unit.hot_spot, rng.uniform(1.1, 1.9))
+        warmer += (1.5 + 8 * unit.board_fault) * _spot(*unit.hot_spot, rng.uniform(1.1, 1.9))
     for _ in range(2):  # chips that run warm on a healthy board
         place = rng.uniform(0.08, 0.52), rng.uniform(0.1, 0.9)
-        warmer += rng.uniform(0.5, 3.0) * _spot(*place, rng.uniform(1.2, 2.2))
+        warmer += rng.uniform(0.5, 2.2) * _spot(*place, rng.uniform(1.2, 2.2))
     warmer += 4.0 * unit.corrosion * _spot(*unit.hot_spot, 5.0)
 
     left, right = (fraction * COLUMNS for fraction in platform.battery_columns)
-    battery = ((_ROWS > 0.62 * ROWS) & (_COLUMNS > left) & (_COLUMNS < right)).astype(np.float64)
+    battery = ((_ROWS > 0.62 * ROWS) & (abs(_COLUMNS - (left + right) / 2) < (right - left) / 2)).astype(np.float64)
     warmer += 2.2 * (unit.resistance_growth - 1) * battery
     if rng.random() < 0.2:
         warmer += rng.uniform(1.0, 4.0) * battery  # taken off the charger just before

@@ -86,7 +86,10 @@ def _draw_damage(rng: np.random.Generator, unit: Latents, image: Image.Image) ->
 
 def _bump(x: float, y: float, radius: float) -> NDArray[np.float32]:
     """A Gaussian hill of height 1, shape (HEIGHT, WIDTH)."""
-    return np.exp(-((_COLUMNS - x) ** 2 + (_ROWS - y) ** 2) / (2 * radius * radius))
+    bump: NDArray[np.float32] = np.exp(
+        -((_COLUMNS - x) ** 2 + (_ROWS - y) ** 2) / (2 * radius * radius)
+    )
+    return bump
 
 
 def render(rng: np.random.Generator, unit: Latents) -> Visual:

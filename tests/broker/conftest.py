@@ -72,14 +72,18 @@ def _real_kafka_only(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def settings(broker: str, tmp_path: Path) -> Settings:
+def settings(broker: str, broker_kind: str, tmp_path: Path) -> Settings:
     """Settings of a line of its own: no test sees another's topics or group."""
     line = f"t{uuid.uuid4().hex[:8]}"
+    # The embedded one lets the first member of a group wait for half the session time-out, and
+    # one that comes back for twice as long; clusters refuse less than 6 s.
+    session = 2.0 if broker_kind == "embedded" else 6.0
     return Settings(
         bootstrap_servers=broker,
         topic_prefix=f"{line}.",
         group=f"{line}-regrade",
         datadir=tmp_path / "data",
+        session_timeout=session,
         request_timeout=15,
     )
 

@@ -1,6 +1,7 @@
 """Decisions as an MES gets them: each revision once, nothing lost, nothing committed too early."""
 
 import asyncio
+import json
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -198,10 +199,14 @@ async def test_commits_only_what_was_handled(mes: Mes) -> None:
 
 async def test_a_handler_that_fails_gets_its_decision_again(mes: Mes) -> None:
     await mes.decide("U-1")
-    with pytest.raises(RuntimeError, match="conveyor"):
+
+    async def consume() -> None:
         async with mes.reader(group=mes.settings.group) as reader:
             async for _ in reader:
                 raise RuntimeError("conveyor")
+
+    with pytest.raises(RuntimeError, match="conveyor"):
+        await consume()
     assert await read_all(mes.reader(group=mes.settings.group, follow=False)) == [("U-1", 1)]
 
 
@@ -225,27 +230,33 @@ async def test_two_members_share_and_one_that_leaves_hands_over(mes: Mes) -> Non
     group = mes.settings.group
     units = {f"U-{n}" for n in range(120)}
     seen: list[tuple[str, str]] = []
+    both, complete = asyncio.Event(), asyncio.Event()
 
     async def consume(name: str) -> None:
         async with mes.reader(group=group) as reader:
             async for decision in reader:
                 await asyncio.sleep(0.002)
                 seen.append((name, decision.unit_id))
+                if name == "two":
+                    both.set()
+                if {unit for _, unit in seen} == units:
+                    complete.set()
 
     one = asyncio.create_task(consume("one"))
     for unit in sorted(units)[:40]:
         await mes.decide(unit)
     two = asyncio.create_task(consume("two"))
+    revision = 0
     async with asyncio.timeout(60):
-        while not any(name == "two" for name, _ in seen):
+        while not both.is_set():
+            revision += 1
             for unit in sorted(units)[40:80]:
-                await mes.decide(unit, revision=1)
-            await asyncio.sleep(0.5)
+                await mes.decide(unit, revision)
+            await asyncio.sleep(0.2)
         one.cancel()
         for unit in sorted(units)[80:]:
             await mes.decide(unit)
-        while {unit for _, unit in seen} != units:
-            await asyncio.sleep(0.1)
+        await complete.wait()
     two.cancel()
     await asyncio.gather(one, two, return_exceptions=True)
     assert {name for name, _ in seen} == {"one", "two"}
@@ -287,8 +298,7 @@ async def test_fields_of_a_newer_version_are_ignored(mes: Mes) -> None:
     decision = a_decision("U-1").model_dump(mode="json")
     decision["carbon"] = 1.5
     decision["routing"]["lane"] = 4
-    newer = __import__("json").dumps(decision).encode()
-    await mes.put("U-1", newer)
+    await mes.put("U-1", json.dumps(decision).encode())
     async with mes.reader(group=None) as reader:
         assert await anext(reader) == a_decision("U-1")
 

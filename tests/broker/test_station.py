@@ -6,11 +6,13 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
+from PIL import Image
 
 from schemas.codec import decode
 from schemas.errors import InvalidField
@@ -41,10 +43,17 @@ from stream.settings import Settings
 from stream.station import Station
 from stream.topics import Topics, check_topics, create_topics
 
+
+def png() -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (8, 6), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 NOTE = Text("bat swolen, kbd ok", "en-GB")
 PAYLOADS: list[Payload] = [
     NOTE,
-    Visual(b"\xff\xd8\xff" + bytes(range(256)), "image/jpeg"),
+    Visual(png(), "image/png"),
     Spectral(np.linspace(0, 1, 64, dtype="f4"), np.linspace(900, 1700, 64, dtype="f4"), "nm"),
     Thermal(np.full((4, 5), 21.5, dtype="f4")),
     Acoustic(np.zeros(512, dtype="f4"), 16_000),
@@ -75,7 +84,7 @@ async def records(settings: Settings, topic: str, count: int) -> list[Any]:
 
 
 @pytest.fixture
-async def lone_broker(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EmbeddedBroker]:
+async def lone_broker() -> AsyncIterator[EmbeddedBroker]:
     """A broker that this test may break."""
     async with EmbeddedBroker() as broker:
         await create_topics(settings_for(broker))

@@ -18,6 +18,7 @@ from schemas import (
     Modality,
     NotSupportedYet,
     RecordError,
+    Spectral,
     Text,
     TooLarge,
     UnknownEncoding,
@@ -37,7 +38,7 @@ BATTERY = OBSERVATIONS[M.BATTERY]
 BATTERY_AVRO, BATTERY_JSON = encode(BATTERY), encode(BATTERY, "json")
 
 
-def record(modality: Modality, **changes: Any) -> bytes:
+def record(modality: Modality, /, **changes: Any) -> bytes:
     """A good JSON record with some fields changed; `None` removes one."""
     fields = {**json.loads(encode(OBSERVATIONS[modality], "json")), **changes}
     return json.dumps({k: v for k, v in fields.items() if v is not None}).encode()
@@ -239,11 +240,10 @@ def test_what_cannot_be_sent_is_refused_by_the_sender() -> None:
     with pytest.raises(InvalidField, match="surrogate"):
         Text("broken \ud800 text", "en")
     payload = OBSERVATIONS[M.SPECTRAL].payload
+    assert isinstance(payload, Spectral)
+    wide = observation(Spectral(np.full(40, 1e300), payload.axis, "nm"))  # type: ignore[arg-type]
     with pytest.raises(InvalidField, match="beyond the range of float32"):
-        wide = np.full(40, 1e300)
-        encode(observation(type(payload)(wide, payload.axis, "nm")))  # type: ignore
-    with pytest.raises(InvalidField, match="monotonic"):
-        type(payload)(payload.intensities, payload.axis * 0, "nm")  # type: ignore
+        encode(wide)
 
 
 def test_extremes_of_float32_raise_no_warning() -> None:

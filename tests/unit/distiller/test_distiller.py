@@ -1,0 +1,209 @@
+"""The front of inference, with the weights that ship."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from agents.distiller.distiller import Distiller, Encoding
+from agents.distiller.files import WEIGHTS, WeightsError, load_model, write_tensors
+from agents.distiller.model import MissingData, NoEvidence
+from agents.prediction import Prediction
+from agents.simulator import simulate_unit
+from schemas.decision import Component, Condition, Grade, Material, Option
+from schemas.errors import RecordError, UnusablePayload
+from schemas.modality import MODALITIES, Modality
+from schemas.observation import Payload, Visual
+
+UNITS = 150
+SEED = 7
+"""As the demo's; the weights were trained on another."""
+
+
+@pytest.fixture(scope="module")
+def distiller() -> Distiller:
+    return Distiller.load(threads=None)
+
+
+@pytest.fixture(scope="module")
+def payloads() -> list[list[Payload]]:
+    """Per unit one of every modality, in the order of the registry."""
+    return [[simulate_unit(SEED, i).payload(m) for m in MODALITIES] for i in range(UNITS)]
+
+
+@pytest.fixture(scope="module")
+def encoded(distiller: Distiller, payloads: list[list[Payload]]) -> list[dict[Modality, Encoding]]:
+    flat = good(distiller.encode([p for unit in payloads for p in unit]))
+    m = len(MODALITIES)
+    return [dict(zip(MODALITIES, flat[m * i : m * i + m], strict=True)) for i in range(UNITS)]
+
+
+def good(results: list[Encoding | RecordError]) -> list[Encoding]:
+    arrays = [r for r in results if not isinstance(r, RecordError)]
+    assert len(arrays) == len(results)
+    return arrays
+
+
+def numbers(prediction: Prediction) -> np.ndarray:
+    fields = asdict(prediction)
+    return np.array([p for f in fields.values() if isinstance(f, Mapping) for p in f.values()])
+
+
+def test_shipped_weights_are_small_and_what_the_card_says(distiller: Distiller) -> None:
+    data = WEIGHTS.read_bytes()
+    card = json.loads(WEIGHTS.with_suffix(".json").read_text())
+    assert len(data) <= 2_000_000
+    assert hashlib.sha256(data).hexdigest() == card["sha256"] == distiller.info.sha256
+    assert (distiller.info.model, distiller.info.version) == (card["model"], card["version"])
+    assert distiller.info.tier == "small"
+    assert card["data"]["seed"] != SEED
+
+
+def test_predictions_are_probabilities_over_every_class(
+    distiller: Distiller, encoded: list[dict[Modality, Encoding]]
+) -> None:
+    for said in distiller.distill(encoded):
+        assert list(said.quality) == list(Grade)
+        assert list(said.material) == list(Material)
+        assert list(said.routing) == list(Option)
+        assert list(said.reuse) == list(Component)
+        assert list(said.conditions) == list(Condition)
+        for exclusive in (said.quality, said.material, said.routing):
+            assert sum(exclusive.values()) == pytest.approx(1, abs=1e-12)
+        assert (numbers(said) >= 0).all()
+        assert (numbers(said) <= 1).all()
+        assert said.tier == "small"
+
+
+def test_all_six_are_right_and_beat_each_alone(
+    distiller: Distiller, encoded: list[dict[Modality, Encoding]]
+) -> None:
+    truth = [simulate_unit(SEED, i).labels for i in range(UNITS)]
+
+    def right(shown: tuple[Modality, ...]) -> dict[str, float]:
+        said = distiller.distill([{m: unit[m] for m in shown} for unit in encoded])
+        return {
+            name: np.mean([
+                max(getattr(s, name), key=getattr(s, name).__getitem__) == getattr(t, name)
+                for s, t in zip(said, truth, strict=True)
+            ]).item()
+            for name in ("quality", "material", "routing")
+        }  # fmt: skip
+
+    whole = right(MODALITIES)
+    assert whole["routing"] > 0.75
+    assert whole["material"] > 0.95
+    assert whole["quality"] > 0.55
+    best = max(right((m,))["routing"] for m in MODALITIES)
+    assert whole["routing"] > best + 0.15
+
+
+def test_encodings_have_one_shape_and_type(
+    distiller: Distiller, payloads: list[list[Payload]]
+) -> None:
+    for encoding in good(distiller.encode(payloads[0])):
+        assert encoding.shape == (distiller.dim,)
+        assert encoding.dtype == np.float32
+        assert encoding.flags.owndata
+
+
+def test_a_poisonous_payload_fails_alone(
+    distiller: Distiller,
+    payloads: list[list[Payload]],
+    encoded: list[dict[Modality, Encoding]],
+) -> None:
+    poison = Visual(b"\xff\xd8\xff but then nothing", "image/jpeg")
+    mixed = [payloads[0][0], poison, payloads[1][0], *payloads[2]]
+    results = distiller.encode(mixed)
+    assert len(results) == len(mixed)
+    assert isinstance(results[1], RecordError)
+    rest = good(results[:1] + results[2:])
+    np.testing.assert_allclose(rest[0], encoded[0][Modality.VISUAL], atol=1e-6)
+    np.testing.assert_allclose(rest[3], encoded[2][Modality.SPECTRAL], atol=1e-6)
+
+
+def test_a_crash_of_the_extraction_fails_alone(
+    distiller: Distiller, payloads: list[list[Payload]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Crash:
+        """A payload that no extractor expects."""
+
+        modality = Modality.TEXT
+
+    results = distiller.encode([Crash(), payloads[0][2]])  # type: ignore[list-item]
+    assert isinstance(results[0], UnusablePayload)
+    assert isinstance(results[1], np.ndarray)
+
+
+def test_results_do_not_depend_on_the_batch(
+    distiller: Distiller,
+    payloads: list[list[Payload]],
+    encoded: list[dict[Modality, Encoding]],
+) -> None:
+    """Alone, in a batch, in another order: equal to far below the sixth decimal."""
+    together = [numbers(p) for p in distiller.distill(encoded)]
+    backwards = [numbers(p) for p in distiller.distill(encoded[::-1])][::-1]
+    np.testing.assert_allclose(backwards, together, rtol=0, atol=1e-12)
+    for i in range(10):
+        arrays = good(distiller.encode(payloads[i]))
+        (alone,) = distiller.distill([dict(zip(MODALITIES, arrays, strict=True))])
+        np.testing.assert_allclose(numbers(alone), together[i], rtol=0, atol=1e-6)
+        np.testing.assert_array_equal(numbers(alone).round(6), together[i].round(6))
+
+
+def test_threads_share_a_distiller(
+    distiller: Distiller, encoded: list[dict[Modality, Encoding]]
+) -> None:
+    expected = [numbers(p) for p in distiller.distill(encoded)]
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(distiller.distill, [encoded] * 8):
+            np.testing.assert_allclose([numbers(p) for p in result], expected, atol=1e-12)
+
+
+def test_what_cannot_be_distilled_is_refused(
+    distiller: Distiller, encoded: list[dict[Modality, Encoding]]
+) -> None:
+    assert distiller.distill([]) == []
+    assert distiller.encode([]) == []
+    with pytest.raises(NoEvidence):
+        distiller.distill([encoded[0], {}])
+    with pytest.raises(ValueError, match="shape"):
+        distiller.distill([{Modality.TEXT: np.zeros(3, np.float32)}])
+    with pytest.raises(MissingData):
+        distiller.distill([{"smell": encoded[0][Modality.TEXT]}])  # type: ignore[dict-item]
+
+
+def test_weights_for_other_features_are_refused(tmp_path: Path) -> None:
+    model, _ = load_model(WEIGHTS)
+    config = asdict(model.config)
+    config["shapes"] = {**config["shapes"], Modality.BATTERY: (73,)}
+    path = tmp_path / "other.safetensors"
+    write_tensors(path, model.state_dict(), {"model": config})
+    with pytest.raises(WeightsError, match="train again"):
+        Distiller.load(path, threads=None)
+
+
+def test_threads_are_set_on_request() -> None:
+    before = torch.get_num_threads()
+    try:
+        Distiller.load(threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_inference_needs_neither_pennylane_nor_the_simulator() -> None:
+    code = (
+        "import sys; from agents.distiller.distiller import Distiller; Distiller.load();"
+        "print([m for m in ('pennylane', 'agents.simulator') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
