@@ -35,12 +35,12 @@ class TrainConfig:
     """Of the initial weights, the order of the units and modality dropout."""
     data_seed: int = 20_260_101
     """Of the simulator; far from the small seeds that demos and tests use."""
-    train_units: int = 8_000
+    train_units: int = 12_000
     validation_units: int = 1_000
     """Held out for the temperatures."""
     test_units: int = 2_000
     """Held out for the figures of the model card."""
-    epochs: int = 30
+    epochs: int = 24
     batch: int = 100
     learning_rate: float = 3e-3
     weight_decay: float = 0.05

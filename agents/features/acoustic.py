@@ -23,18 +23,21 @@ _FLOOR = 1e-10
 
 
 def _mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 2595 * np.log10(1 + hertz / 700)
+    mel: NDArray[np.float64] = 2595 * np.log10(1 + hertz / 700)
+    return mel
 
 
 @lru_cache(maxsize=16)
 def _filters(sample_rate: int, frame: int) -> NDArray[np.float64]:
     """Triangles on the mel scale, shape (BANDS, frame // 2 + 1), each of area 1 or empty."""
-    edges = np.linspace(*_mel(np.array([LOW_HZ, HIGH_HZ])), BANDS + 2)
-    mel = _mel(np.fft.rfftfreq(frame, 1 / sample_rate))
+    low, high = _mel(np.array([LOW_HZ, HIGH_HZ]))
+    edges = np.linspace(low, high, BANDS + 2)
+    mel = _mel(np.fft.rfftfreq(frame, 1 / sample_rate).astype(np.float64))
     # At low frequencies a triangle can fall between two bins: it is at least one bin wide.
     width = np.maximum(edges[1] - edges[0], np.diff(mel, append=2 * mel[-1] - mel[-2]))
-    weights = np.maximum(0.0, 1 - np.abs(mel - edges[1:-1, None]) / width)
-    return weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    weights: NDArray[np.float64] = np.maximum(0.0, 1 - np.abs(mel - edges[1:-1, None]) / width)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    return weights
 
 
 def extract(payload: Acoustic) -> NDArray[np.float64]:

@@ -39,6 +39,7 @@ def specify(
         # NaN cannot come of finite payloads, but a float32 overflow in a sum could.
         features = np.nan_to_num(extract(payload), nan=0.0, posinf=CLIP, neginf=-CLIP)
         assert features.shape == shape, (kind, features.shape)
-        return np.clip(features, -CLIP, CLIP).astype(np.float32)
+        bounded: Features = np.clip(features, -CLIP, CLIP).astype(np.float32)
+        return bounded
 
     return FeatureSpec(shape, checked)

@@ -6,7 +6,7 @@ slopes; what is left is the bands.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
 from schemas.observation import Spectral
 
@@ -31,14 +31,14 @@ def _on_axis(payload: Spectral) -> NDArray[np.float64]:
     # A finer instrument is averaged, not sampled, so that its noise shrinks as it should.
     density = len(axis) * (AXIS_NM[1] - AXIS_NM[0]) / max(axis[-1] - axis[0], 1e-9)
     if density > 2:
-        values = gaussian_filter1d(values, min(density / 2, len(axis)), mode="nearest")
+        values = uniform_filter1d(values, int(min(density, len(axis))), mode="nearest")
     return np.interp(AXIS_NM, axis, values)
 
 
 def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
     deviation = values.std()
     # A constant spectrum has no shape: zeros, not rounding noise blown up.
-    if deviation <= 1e-6 * np.abs(values).max() + 1e-12:
+    if deviation <= 1e-6 * np.abs(values).max():
         return np.zeros_like(values)
     scaled: NDArray[np.float64] = (values - values.mean()) / deviation
     return scaled

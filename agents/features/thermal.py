@@ -34,5 +34,7 @@ def extract(payload: Thermal) -> NDArray[np.float64]:
         )
         return pooled
 
-    mean = pool(np.add, grid) / pool(np.add, np.ones_like(grid))
+    heights = np.diff(rows, append=grid.shape[0])
+    widths = np.diff(columns, append=grid.shape[1])
+    mean = pool(np.add, grid) / np.outer(heights, widths)
     return np.stack([mean, pool(np.maximum, grid)])

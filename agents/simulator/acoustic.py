@@ -28,7 +28,7 @@ def _coloured(rng: np.random.Generator, shape: Signal) -> Signal:
     """Noise of unit power whose amplitude spectrum follows `shape`, one value per rfft bin."""
     spectrum = np.fft.rfft(rng.standard_normal(SAMPLES)) * shape
     noise: Signal = np.fft.irfft(spectrum, SAMPLES)
-    return noise / noise.std()
+    return noise / float(noise.std())
 
 
 def record(rng: np.random.Generator, unit: Latents) -> Acoustic:

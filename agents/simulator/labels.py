@@ -61,7 +61,6 @@ def _quality(unit: Latents, found: dict[Condition, bool]) -> Grade:
     points = (
         0.09 * min(unit.scratches, 14)
         + 1.3 * unit.discoloration
-        + 0.3 * unit.key_wear
         + (1.6 if found[Condition.HOUSING_CRACKED] else 0.0)
         + (0.8 if found[Condition.BATTERY_SWOLLEN] else 0.0)
         + (0.6 if found[Condition.BOARD_HOT_SPOT] else 0.0)
@@ -69,11 +68,11 @@ def _quality(unit: Latents, found: dict[Condition, bool]) -> Grade:
         + (0.3 if found[Condition.FAN_WORN] else 0.0)
         + (0.3 if found[Condition.BATTERY_DEGRADED] else 0.0)
     )
-    if points < 1.2:
+    if points < 1.05:
         return Grade.A
-    if points < 2.1:
+    if points < 1.9:
         return Grade.B
-    return Grade.C if points < 3.2 else Grade.D
+    return Grade.C if points < 2.9 else Grade.D
 
 
 def _routing(

@@ -42,7 +42,9 @@ def measure(rng: np.random.Generator, unit: Latents) -> Thermal:
     warmer += 4.0 * unit.corrosion * _spot(*unit.hot_spot, 5.0)
 
     left, right = (fraction * COLUMNS for fraction in platform.battery_columns)
-    battery = ((_ROWS > 0.62 * ROWS) & (abs(_COLUMNS - (left + right) / 2) < (right - left) / 2)).astype(np.float64)
+    battery = (
+        (_ROWS > 0.62 * ROWS) & (abs(_COLUMNS - (left + right) / 2) < (right - left) / 2)
+    ).astype(np.float64)
     warmer += 2.2 * (unit.resistance_growth - 1) * battery
     if rng.random() < 0.2:
         warmer += rng.uniform(1.0, 4.0) * battery  # taken off the charger just before

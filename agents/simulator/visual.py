@@ -66,7 +66,7 @@ def _jagged(
 def _draw_damage(rng: np.random.Generator, unit: Latents, image: Image.Image) -> None:
     draw = ImageDraw.Draw(image)
     colour = unit.model.platform.colour
-    scratch = tuple(min(255, c + 55) if sum(colour) < 480 else c - 50 for c in colour)
+    scratch = tuple(min(255, c + 75) if sum(colour) < 480 else c - 70 for c in colour)
     for _ in range(min(unit.scratches, 40)):
         box = LID if rng.random() < 0.6 else DECK
         x, y = rng.uniform(box[0], box[2]), rng.uniform(box[1], box[3])
@@ -104,18 +104,18 @@ def render(rng: np.random.Generator, unit: Latents) -> Visual:
     light = rng.uniform(0.82, 1.12) * (1 + rng.uniform(0.0005, 0.003) * across)
     x, y, radius = rng.uniform(54, 74), rng.uniform(74, 84), rng.uniform(9, 13)
     slope = math.cos(angle) * (_COLUMNS - x) + math.sin(angle) * (_ROWS - y)
-    bulge = 0.05 * max(0.0, unit.swelling_mm - 0.3) + rng.normal(0.0, 0.05)
+    bulge = 0.10 * max(0.0, unit.swelling_mm - 0.3) + rng.normal(0.0, 0.05)
     light = light * (1 + np.where(_HOUSING, bulge * slope / radius * _bump(x, y, radius), 0.0))
 
     # Dirt and stains darken; polished keys reflect.
     for _ in range(3):
         spot = _bump(rng.uniform(8, 120), rng.uniform(4, 92), rng.uniform(4, 12))
         light = light * (1 - 0.22 * unit.dirt * spot)
-    if unit.liquid > 0 and rng.random() < 0.6:
+    if unit.liquid > 0 and rng.random() < 0.75:
         ring = np.hypot(_COLUMNS - rng.uniform(25, 103), (_ROWS - 60) * 1.5) - rng.uniform(8, 16)
-        light = light * (1 - 0.25 * unit.liquid * np.exp(-(ring**2) / 3) * _HOUSING)
+        light = light * (1 - 0.4 * unit.liquid * np.exp(-(ring**2) / 3) * _HOUSING)
     pixels = pixels * light[..., None]
-    pixels[50:74, 14:114] += 26 * unit.key_wear * _bump(60, 62, 22)[50:74, 14:114, None]
+    pixels[50:74, 14:114] += 45 * unit.key_wear * _bump(60, 62, 22)[50:74, 14:114, None]
 
     yellow = unit.discoloration * (0.55 + 0.45 * _bump(rng.uniform(8, 120), rng.uniform(4, 92), 30))
     pixels[..., 2] *= 1 - 0.34 * yellow * _HOUSING

@@ -181,13 +181,13 @@ def kafka_node(home: Path, folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def kafka_container() -> Iterator[str]:
-    """Apache's own image. The port is chosen here: a broker must know what it advertises."""
+    """Apache's own image, on the same port in- and outside, so that it can reach itself too."""
     from testcontainers.core.container import DockerContainer
 
-    port = free_port()
+    port = free_port()  # ephemeral, so never the controller's 9093
     address = f"127.0.0.1:{port}"
-    properties = node_properties("0.0.0.0:9092", address, 9093, "/tmp/kraft-logs")
-    container = DockerContainer(APACHE_KAFKA_IMAGE).with_bind_ports(9092, port)
+    properties = node_properties(f"0.0.0.0:{port}", address, 9093, "/tmp/kraft-logs")
+    container = DockerContainer(APACHE_KAFKA_IMAGE).with_bind_ports(port, port)
     for name, value in properties.items():
         container = container.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)
     with container:

@@ -1,5 +1,6 @@
 """A few simulated units, a tiny recipe and a small random model, made once."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,12 @@ def tiny(tmp_path: Path) -> TrainConfig:
         train_units=30, validation_units=10, test_units=10, epochs=3, batch=15,
         workers=1, threads=1, weights=tmp_path / "tiny.safetensors",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small tensors gain nothing from threads, and lose much on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

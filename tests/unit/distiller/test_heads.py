@@ -27,7 +27,7 @@ def test_order_is_that_of_the_enums() -> None:
 def honest() -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Logits, and truths drawn from exactly the probabilities that they state."""
     generator = torch.Generator().manual_seed(0)
-    logits = 2 * torch.randn(20_000, LOGITS, generator=generator)
+    logits = 2 * torch.randn(5_000, LOGITS, generator=generator)
     targets = [
         torch.multinomial(torch.softmax(part, 1), 1, generator=generator).squeeze(1)
         if head.exclusive
@@ -42,10 +42,10 @@ def test_temperature_undoes_overconfidence(
 ) -> None:
     logits, targets = honest
     temperature = fit_temperature(3 * logits, targets)
-    torch.testing.assert_close(temperature, torch.full((5,), 3.0), rtol=0.03, atol=0)
+    torch.testing.assert_close(temperature, torch.full((5,), 3.0), rtol=0.06, atol=0)
     before = calibration_error(3 * logits, torch.ones(5), targets)
     after = calibration_error(3 * logits, temperature, targets)
-    assert all(a < 0.02 < b for a, b in zip(after, before, strict=True))
+    assert all(a < 0.03 < b for a, b in zip(after, before, strict=True))
 
 
 def test_temperature_stays_in_bounds(honest: tuple[torch.Tensor, list[torch.Tensor]]) -> None:

@@ -42,7 +42,7 @@ def test_absent_modalities_have_no_influence(
     model: HybridCrossModalDistiller, units: Dataset
 ) -> None:
     """For every proper subset: other content, NaN or nothing at all give the same bits."""
-    features = {m: x[:3] for m, x in units.features.items()}
+    features = {m: x[:2] for m, x in units.features.items()}
     for size in range(1, len(MODALITIES)):
         for subset in combinations(MODALITIES, size):
             alone = model.distill_knowledge({m: features[m] for m in subset}, subset)

@@ -1,7 +1,7 @@
 """The watermark alone: which sources hold it, when they are idle, and what an outage does."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.join import BEGINNING, Watermark
@@ -128,6 +128,7 @@ steps = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(steps, max_size=50))
 def test_is_monotonic_and_never_ahead_of_what_any_awake_source_allows(
     script: list[tuple[str, str, int, float]],

@@ -1,0 +1,280 @@
+"""Worker processes for tests: started, waited for, told to stop, killed, suspended and resumed.
+
+    with Workers(settings, tmp_path) as workers:
+        one, two = workers.start(), workers.start(idle_timeout=1.0)
+        await workers.ready()  # together they hold every partition and have read their logs back
+        one.kill()
+        await workers.until(lambda: seen == expected, "all units decided")
+
+A worker that ends though nobody told it to fails the test with the end of its log, as soon as
+anybody waits, and at the latest when the `with` block is left.
+"""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+from pydantic import SecretStr
+
+from schemas.limits import Limits
+from stream.settings import CONFIG_VARIABLE, PREFIX, Settings
+
+WEIGHTS_VARIABLE = "REGRADE_TEST_WEIGHTS"
+"""Names other weights than those that ship for the workers under test."""
+TAIL = 60
+"""Lines of a log that a failure shows."""
+SHORT: dict[str, Any] = {
+    "window": 6.0,
+    "grace": 3.0,
+    "idle_timeout": 1.5,
+    "max_out_of_orderness": 1.0,
+    "outage_hold": 2.0,
+}
+"""Settings with which a unit's life takes seconds."""
+
+# Ends with the tests, should they be killed (PR_SET_PDEATHSIG is 1), then is `regrade worker`.
+_LAUNCH = """
+import ctypes, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+try:
+    from stream.cli import main
+except ModuleNotFoundError:  # TRANSITIONAL
+    from stream.errors import RegradeError
+    from stream.settings import Settings
+    from stream.worker import run_worker
+    try:
+        sys.exit(run_worker(Settings.load()))
+    except RegradeError as error:
+        sys.exit(str(error))
+sys.argv = ["regrade", "worker"]
+sys.exit(main())
+"""
+
+_ASSIGNED = re.compile(r"Generation (\d+): partitions \[([\d, ]*)\]")
+_RESTORED = re.compile(r"Partitions \[([\d, ]*)\]: \d+ decisions read back")
+
+
+class WorkerProcess:
+    """One `regrade worker`. Its output, stdout and stderr together, is in `log_path`.
+
+    Args:
+        settings: those of the worker; what differs from the defaults goes into its environment.
+        log_path: created, or appended to.
+    """
+
+    def __init__(self, settings: Settings, log_path: Path) -> None:
+        self.settings = settings
+        self.log_path = log_path
+        self.name = log_path.stem
+        self.told_to_end = False
+        self.suspended = False
+        with log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _LAUNCH],
+                env=environment(settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs; -9 after SIGKILL."""
+        return self.process.poll()
+
+    @property
+    def running(self) -> bool:
+        return self.returncode is None
+
+    # -- signals --------------------------------------------------------------------------
+
+    def terminate(self) -> None:
+        """SIGTERM; see `ended` for its exit code."""
+        self._end(signal.SIGTERM)
+
+    def interrupt(self) -> None:
+        """SIGINT, as Ctrl+C sends it."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone: no drain, no leaving of the group."""
+        self._end(signal.SIGKILL)
+        self.process.wait()
+
+    def suspend(self) -> None:
+        """SIGSTOP: its clock jumps when it goes on."""
+        self.process.send_signal(signal.SIGSTOP)
+        self.suspended = True
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.process.send_signal(signal.SIGCONT)
+        self.suspended = False
+
+    def _end(self, how: signal.Signals) -> None:
+        self.told_to_end = True
+        self.process.send_signal(how)
+
+    async def ended(self, timeout: float = 30) -> int:
+        """Wait for its end, expected from now on; its exit code."""
+        self.told_to_end = True
+        deadline = time.monotonic() + timeout
+        while (code := self.returncode) is None:
+            if time.monotonic() > deadline:
+                pytest.fail(f"{self.name} still runs after {timeout:g} s\n{self.tail()}")
+            await asyncio.sleep(0.02)
+        return code
+
+    # -- its log --------------------------------------------------------------------------
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text("utf-8", "replace")
+
+    def tail(self, lines: int = TAIL) -> str:
+        """The end of its log, headed by whose it is and how it ended."""
+        state = "runs" if self.running else f"exit code {self.returncode}"
+        last = "\n".join(self.log.splitlines()[-lines:])
+        return f"--- {self.name} (pid {self.pid}, {state}), {self.log_path}:\n{last}"
+
+    @property
+    def generation(self) -> int | None:
+        """Of the consumer group, once it has read back the decisions of its partitions."""
+        assigned = _last(_ASSIGNED, log := self.log)
+        restored = _last(_RESTORED, log)
+        if assigned is None or restored is None or restored.start() < assigned.end():
+            return None
+        return int(assigned[1])
+
+    @property
+    def homes(self) -> frozenset[int]:
+        """The partitions that it was given last."""
+        assigned = _last(_ASSIGNED, self.log)
+        numbers = assigned[2].split(",") if assigned else []
+        return frozenset(int(number) for number in numbers if number.strip())
+
+    def check(self) -> None:
+        """Fail the test if it ended though nobody told it to."""
+        if not self.running and not self.told_to_end:
+            pytest.fail(f"{self.name} ended by itself\n{self.tail()}")
+
+
+class Workers:
+    """The worker processes of one consumer group; a context that leaves none behind.
+
+    Args:
+        settings: of all of them.
+        folder: for their logs and data.
+    """
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.all: list[WorkerProcess] = []
+        self._folder = folder
+
+    def start(self, **overrides: Any) -> WorkerProcess:
+        """Start one more; `overrides` are settings of this one only."""
+        name = f"worker-{len(self.all) + 1}"
+        changes = {"datadir": self._folder / name, **overrides}
+        settings = self.settings.model_copy(update=changes)
+        worker = WorkerProcess(settings, self._folder / f"{name}.log")
+        self.all.append(worker)
+        return worker
+
+    @property
+    def active(self) -> list[WorkerProcess]:
+        """Those that run and are neither suspended nor told to end."""
+        return [w for w in self.all if w.running and not w.suspended and not w.told_to_end]
+
+    async def ready(self, timeout: float = 60) -> None:
+        """Wait until the active ones hold all partitions in one generation, ready to process."""
+        everything = list(range(self.settings.partitions))
+
+        def settled() -> bool:
+            workers = self.active
+            generations = {worker.generation for worker in workers}
+            held = sorted(home for worker in workers for home in worker.homes)
+            return len(generations) == 1 and None not in generations and held == everything
+
+        await self.until(settled, "the workers hold all partitions", timeout)
+
+    async def until(
+        self, condition: Callable[[], bool], what: str = "the condition", timeout: float = 60
+    ) -> None:
+        """Wait for `condition`; fail with the logs after `timeout`, or once a worker has died."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            self.check()
+            if time.monotonic() > deadline:
+                pytest.fail(f"not within {timeout:g} s: {what}\n{self.tails()}")
+            await asyncio.sleep(0.05)
+
+    def check(self) -> None:
+        """Fail the test if any ended though nobody told it to."""
+        for worker in self.all:
+            worker.check()
+
+    def tails(self) -> str:
+        """The ends of all logs."""
+        return "\n".join(worker.tail() for worker in self.all)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        deaths = [w for w in self.all if not w.running and not w.told_to_end]
+        for worker in self.all:
+            if worker.running:
+                worker.kill()
+        if deaths and error is None:
+            pytest.fail(f"{deaths[0].name} ended by itself\n{deaths[0].tail()}")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Our environment with `settings` and no other REGRADE_* variables."""
+    values = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    # An empty file rather than the regrade.toml of whoever runs the tests.
+    if CONFIG_VARIABLE in os.environ:
+        values[CONFIG_VARIABLE] = os.environ[CONFIG_VARIABLE]
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, Limits):
+            for bound, number in asdict(value).items():
+                values[f"{PREFIX}LIMITS__{bound.upper()}"] = str(number)
+        elif value is not None and value != field.default:
+            values[PREFIX + name.upper()] = _plain(value)
+    if WEIGHTS_VARIABLE in os.environ and settings.weights_path is None:
+        values[f"{PREFIX}WEIGHTS_PATH"] = os.environ[WEIGHTS_VARIABLE]
+    return values
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    found = None
+    for found in pattern.finditer(text):  # noqa: B007 (the last one is wanted)
+        pass
+    return found
