@@ -82,7 +82,7 @@ class EmbeddedBroker:
         ]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own binary, no shell)
-                _leashed(command),
+                leashed(command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -230,7 +230,7 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _leashed(command: list[str]) -> list[str]:
+def leashed(command: list[str]) -> list[str]:
     """Tie its life to ours, on Linux; elsewhere it would outlive a parent that is killed."""
     if sys.platform != "linux":
         return command

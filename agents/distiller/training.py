@@ -58,7 +58,7 @@ class TrainConfig:
     """Go on from `checkpoint` if it exists."""
     workers: int = 2
     """Processes that simulate."""
-    threads: int = 2
+    threads: int = 1
     """Of torch. The bytes of the weights are reproducible for one number of threads."""
 
     def recipe(self) -> dict[str, Any]:

@@ -14,12 +14,10 @@ from pydantic import ValidationError
 from schemas.decision import Decision
 from stream.connection import client_options
 from stream.settings import Settings
+from stream.tail import POLL_MS, at_end, read_to_end
 from stream.topics import Topics
 
 log = logging.getLogger(__name__)
-
-POLL = 200
-"""ms a poll may wait for the rest of what is known to be there."""
 
 
 async def read_decisions(
@@ -51,17 +49,15 @@ async def read_decisions(
         consumer.assign(partitions)
         since = {tp: max(oldest[tp.partition] - horizon, 0) for tp in partitions}
         starts = await consumer.offsets_for_times(since)
-        ends = await consumer.end_offsets(partitions)
         for tp in partitions:
             start = starts.get(tp)
-            consumer.seek(tp, ends[tp] if start is None else start.offset)
-        unread = set(partitions)
-        while unread := {tp for tp in unread if await consumer.position(tp) < ends[tp]}:
-            batches = await consumer.getmany(*unread, timeout_ms=POLL)
-            for tp, records in batches.items():
-                for record in records:
-                    if record.offset < ends[tp] and (decision := _decision(record)):
-                        yield decision
+            if start is None:  # nothing that recent
+                await consumer.seek_to_end(tp)
+            else:
+                consumer.seek(tp, start.offset)
+        async for record in read_to_end(consumer, partitions):
+            if decision := _decision(record):
+                yield decision
     finally:
         await consumer.stop()
 
@@ -99,20 +95,16 @@ async def _oldest_uncommitted(
         partitions = [KafkaTP(topic, home) for topic in topics.inputs for home in sorted(homes)]
         consumer.assign(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
-        ends = await consumer.end_offsets(partitions)
-        oldest = dict.fromkeys(homes, wall_ms)
-        unread = set()
         for tp in partitions:
-            committed = await consumer.committed(tp)
-            start = max(beginnings[tp], committed or 0)
-            if start < ends[tp]:
-                consumer.seek(tp, start)
-                unread.add(tp)
-        while unread := {tp for tp in unread if await consumer.position(tp) < ends[tp]}:
-            for tp, records in (await consumer.getmany(*unread, timeout_ms=POLL)).items():
+            consumer.seek(tp, max(beginnings[tp], await consumer.committed(tp) or 0))
+        oldest = dict.fromkeys(homes, wall_ms)
+        unread = set(partitions)
+        while unread:
+            for tp, records in (await consumer.getmany(*unread, timeout_ms=POLL_MS)).items():
                 if records:
                     oldest[tp.partition] = min(oldest[tp.partition], records[0].timestamp)
                     unread.discard(tp)
+            unread = {tp for tp in unread if not await at_end(consumer, tp)}
         return oldest
     finally:
         await consumer.stop()

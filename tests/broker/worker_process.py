@@ -48,7 +48,7 @@ import ctypes, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 try:
     from stream.cli import main
-except ModuleNotFoundError:  # TRANSITIONAL
+except ImportError:  # TRANSITIONAL
     from stream.errors import RegradeError
     from stream.settings import Settings
     from stream.worker import run_worker
@@ -170,6 +170,7 @@ class WorkerProcess:
     def check(self) -> None:
         """Fail the test if it ended though nobody told it to."""
         if not self.running and not self.told_to_end:
+            self.told_to_end = True  # once is enough
             pytest.fail(f"{self.name} ended by itself\n{self.tail()}")
 
 
@@ -241,12 +242,13 @@ class Workers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        deaths = [w for w in self.all if not w.running and not w.told_to_end]
+        deaths = [w for w in self.all if not w.running]
         for worker in self.all:
             if worker.running:
                 worker.kill()
-        if deaths and error is None:
-            pytest.fail(f"{deaths[0].name} ended by itself\n{deaths[0].tail()}")
+        if error is None:
+            for worker in deaths:
+                worker.check()
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -120,6 +120,17 @@ def test_a_source_may_turn_up_later_and_is_then_waited_for() -> None:
     assert mark.advance(5.0, 0, answering=True) == 108
 
 
+def test_an_expected_forwarder_is_waited_for_until_it_falls_silent() -> None:
+    mark = watermark("a")
+    mark.expect("forwarder", now=0.0)
+    mark.observe("a", 100, now=4.0)
+    assert mark.advance(4.0, 0, answering=True) == BEGINNING
+    mark.observe("forwarder", 40, now=4.0)
+    mark.expect("forwarder", now=8.0)  # expecting it again is no sign of life
+    assert mark.advance(8.9, 0, answering=True) == 38
+    assert mark.advance(9.0, 0, answering=True) == 98
+
+
 steps = st.tuples(
     st.sampled_from(["observe", "touch", "end", "lag", "advance", "outage", "unread"]),
     st.sampled_from("abc"),

@@ -1,0 +1,62 @@
+"""What goes wrong, as one line that says what to do."""
+
+import sys
+from typing import Any
+
+import typer
+
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
+TERMINATED = 143
+"""128 + SIGTERM."""
+USAGE = 2
+
+# Typer has its own copy of click, whose exceptions it does not all export.
+_CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
+
+
+def describe(error: BaseException) -> str:
+    """One line on an error that ended a command; empty where help has already been shown."""
+    if isinstance(error, _CLICK_ERROR):
+        return _usage(error)
+    if isinstance(error, typer.Abort):
+        return "aborted"
+    text = _line(str(error))
+    if isinstance(error, _expected()):
+        return text
+    return (
+        f"unexpected {type(error).__name__}{': ' if text else ''}{text};"
+        " run it again with --debug, and report the traceback"
+    )
+
+
+def exit_code(error: BaseException) -> int:
+    return USAGE if isinstance(error, _CLICK_ERROR) else 1
+
+
+def _usage(error: Any) -> str:
+    message = _line(error.format_message()).rstrip(".")
+    if not message:  # no arguments at all: the help text says it
+        return ""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "regrade"
+    return f"{message[:1].lower()}{message[1:]}; see `{path} --help`"
+
+
+def _expected() -> tuple[type[BaseException], ...]:
+    """The errors whose message is meant for the user; of heavy modules only if they are loaded."""
+    from schemas.errors import RecordError
+    from stream.errors import RegradeError
+
+    found: list[type[BaseException]] = [RegradeError, RecordError]
+    for module, name in (
+        ("agents.policy.table", "PolicyError"),
+        ("agents.distiller.files", "WeightsError"),
+    ):
+        if module in sys.modules:
+            found.append(getattr(sys.modules[module], name))
+    return tuple(found)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

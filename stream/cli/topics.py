@@ -1,0 +1,109 @@
+"""`regrade topics create` and `regrade topics check`."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import typer
+
+from stream.cli.options import Bootstrap, Json, Prefix
+from stream.cli.output import err, out, result
+
+if TYPE_CHECKING:
+    from stream.topics import TopicReport
+
+app = typer.Typer(no_args_is_help=True, help="Create the topics, or check them.")
+
+
+@app.command(epilog="Example: regrade topics create -b kafka-1:9092 --partitions 12")
+def create(
+    bootstrap_servers: Bootstrap = None,
+    topic_prefix: Prefix = None,
+    partitions: int | None = typer.Option(None, min=1, help="Of each topic that is made."),
+    replication_factor: int | None = typer.Option(None, min=1),
+    as_json: Json = False,
+) -> int:
+    """Make the topics that do not exist yet; the others stay as they are. Then check them all."""
+    from stream.settings import Settings
+    from stream.topics import check_topics, create_topics
+
+    settings = Settings.load(
+        bootstrap_servers=bootstrap_servers,
+        topic_prefix=topic_prefix,
+        partitions=partitions,
+        replication_factor=replication_factor,
+    )
+    created = asyncio.run(create_topics(settings))
+    report = asyncio.run(check_topics(settings))
+    if as_json:
+        result({"created": list(created), **_as_json(report)})
+    else:
+        for name in created:
+            typer.echo(f"created {name}")
+        existing = len(report.topics) - len(created)
+        typer.echo(f"{len(created)} topics created, {existing} were there already")
+    return _verdict(report)
+
+
+@app.command(epilog="Example: regrade topics check --topic-prefix plant1.line3. --json")
+def check(
+    bootstrap_servers: Bootstrap = None, topic_prefix: Prefix = None, as_json: Json = False
+) -> int:
+    """Check reachability, partition counts, retention and message sizes; changes nothing."""
+    from stream.settings import Settings
+    from stream.topics import check_topics
+
+    settings = Settings.load(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
+    report = asyncio.run(check_topics(settings))
+    if as_json:
+        result(_as_json(report))
+    else:
+        _show(report)
+    return _verdict(report)
+
+
+def _as_json(report: "TopicReport") -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {
+        "ok": report.ok,
+        "topics": [asdict(state) for state in report.topics],
+        "problems": [str(problem) for problem in report.problems],
+        "warnings": list(report.warnings),
+    }
+
+
+def _show(report: "TopicReport") -> None:
+    from rich.table import Table
+
+    table = Table("topic", box=None)
+    for heading in ("partitions", "replicas", "retention", "largest message"):
+        table.add_column(heading, justify="right")
+    for state in report.topics:
+        table.add_row(
+            state.name,
+            "[red]missing" if state.partitions is None else str(state.partitions),
+            _text(state.replication_factor),
+            _days(state.retention_ms),
+            _text(state.max_message_bytes),
+        )
+    out().print(table)
+    if report.ok:
+        typer.echo("All topics are as the pipeline needs them.")
+
+
+def _verdict(report: "TopicReport") -> int:
+    for warning in report.warnings:
+        err().print(f"warning: {warning}", markup=False, soft_wrap=True)
+    if report.problems:
+        raise report.problems[0]
+    return 0
+
+
+def _text(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _days(ms: int | None) -> str:
+    if ms is None:
+        return "-"
+    return "for ever" if ms < 0 else f"{ms / 86_400_000:.3g} days"

@@ -1,0 +1,137 @@
+"""What the stations of a simulated line send, good and bad: a pure function of its seed."""
+
+import heapq
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from agents.simulator import LinePlan, PlannedPassage, simulate_unit
+from agents.simulator.passages import STATIONS
+from schemas.modality import MODALITIES
+from schemas.observation import Observation
+from stream.audit import Damaged, ObservationKey, Produced, ProducedPassage
+from stream.demo.damage import damaged_record
+from stream.topics import Topics
+
+LATE_EVERY_MS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A good observation to send."""
+
+    send_at_ms: int
+    observation: Observation
+    passage: PlannedPassage | None
+    """None: it is late on purpose, of a stay that is long over."""
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """A record to send that cannot be used."""
+
+    send_at_ms: int
+    record: Damaged
+
+
+Item = Sent | Spoilt
+
+
+@dataclass(frozen=True)
+class Line:
+    """A plan of good observations, and what goes wrong around it."""
+
+    plan: LinePlan
+    topics: Topics
+    foreign: float = 0.0
+    """Share of the stations whose client hashes keys with CRC32, as librdkafka does."""
+    damaged: int = 0
+    """How many records nobody can use."""
+    late: int = 0
+    """How many observations are sent when their stay has long been over."""
+    late_by_ms: int = 600_000
+    """How old they are when the line starts; more than window and grace."""
+
+    def items(self) -> Iterator[Item]:
+        """Everything in order of sending; payloads are rendered when their turn comes."""
+        good = (
+            Sent(planned.send_at_ms, planned.observation, planned.passage, planned.duplicate)
+            for planned in self.plan.schedule()
+        )
+        yield from heapq.merge(good, self._spoilt, key=lambda item: item.send_at_ms)
+        # Last of all: by then every partition knows how far event time has come.
+        yield from self._late
+
+    @cached_property
+    def passages(self) -> tuple[PlannedPassage, ...]:
+        """Every stay, in order of entering the line."""
+        return tuple(self.plan.passages())
+
+    @cached_property
+    def total(self) -> int:
+        """How many items there are."""
+        good = sum(len(o.send_at) for passage in self.passages for o in passage.observations)
+        return good + len(self._spoilt) + len(self._late)
+
+    @cached_property
+    def foreign_sources(self) -> frozenset[str]:
+        """The stations whose keys are hashed in another way."""
+        sources = [source for sources in STATIONS.values() for source in sources]
+        count = round(self.foreign * len(sources))
+        return frozenset(random.Random(self.plan.seed).sample(sources, count))  # noqa: S311
+
+    @cached_property
+    def produced(self) -> Produced:
+        """What an audit compares the decisions with, once everything has been sent."""
+        return Produced(
+            passages=tuple(
+                ProducedPassage(
+                    passage.unit.unit_id,
+                    frozenset(
+                        ObservationKey(passage.unit.unit_id, o.modality, o.observation_id)
+                        for o in passage.observations
+                    ),
+                    passage.left_out,
+                )
+                for passage in self.passages
+            ),
+            late=frozenset(ObservationKey.of(item.observation) for item in self._late),
+            damaged=tuple(item.record for item in self._spoilt),
+        )
+
+    @cached_property
+    def _last_send_ms(self) -> int:
+        sends = (at for p in self.passages for o in p.observations for at in o.send_at)
+        return max(sends, default=self.plan.start_ms)
+
+    @cached_property
+    def _spoilt(self) -> tuple[Spoilt, ...]:
+        """Spread evenly over the run."""
+        start, end = self.plan.start_ms, self._last_send_ms
+        items = []
+        for number in range(self.damaged):
+            at = start + (end - start) * (number + 1) // (self.damaged + 1)
+            broken = damaged_record(self.plan.seed, number, at)
+            topic = self.topics.observation(broken.modality)
+            items.append(Spoilt(at, Damaged(topic, broken.key, broken.value)))
+        return tuple(items)
+
+    @cached_property
+    def _late(self) -> tuple[Sent, ...]:
+        """Sent behind all others by a station that held them back."""
+        items = []
+        for number in range(self.late if self.plan.units else 0):
+            unit = simulate_unit(self.plan.seed, number % self.plan.units, prefix=self.plan.prefix)
+            modality = MODALITIES[number % len(MODALITIES)]
+            observation = Observation(
+                unit_id=unit.unit_id,
+                observation_id=f"{unit.unit_id}/earlier-{number}/{modality}",
+                captured_at=self.plan.start_ms - self.late_by_ms,
+                source=STATIONS[modality][0],
+                payload=unit.payload(modality, take=100 + number),
+            )
+            at = self._last_send_ms + LATE_EVERY_MS * (number + 1)
+            items.append(Sent(at, observation, None))
+        return tuple(items)
