@@ -24,6 +24,7 @@ from schemas.decision import Decision
 from stream.connection import client_options, connecting, partition_count, stop_client
 from stream.errors import ReaderClosed, UndecodableDecision
 from stream.settings import Settings, ms
+from stream.tail import at_end
 from stream.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class DecisionReader:
         bootstrap: `host:port` of the cluster; None: as in the settings.
         group: the consumer group, whose members share the partitions; None: read all from the
             beginning and commit nothing.
-        follow: wait for more; False: stop at what was there at the start.
+        follow: wait for more; False: stop at the end of the topic.
         topic_prefix: None: as in the settings.
         undecodable: see above.
         settings: for everything else; None: from the environment and the file.
@@ -89,7 +90,6 @@ class DecisionReader:
         """The decision that the caller has in hand."""
         self._handled: dict[TopicPartition, int] = {}
         """Next offset of each partition with something to commit."""
-        self._ends: dict[TopicPartition, int] = {}
         self._joined = False
         """Has been given its partitions, of which there may be none."""
         self._newest: OrderedDict[str, int] = OrderedDict()
@@ -123,8 +123,6 @@ class DecisionReader:
                 await consumer.seek_to_beginning(*all_partitions)
             else:
                 consumer.subscribe([self.topic], listener=_Rebalances(self))
-            if not self._follow:
-                self._ends = await consumer.end_offsets(all_partitions)
         except BaseException:
             await consumer.stop()
             raise
@@ -147,8 +145,6 @@ class DecisionReader:
         while True:
             while self._fetched:
                 record = self._fetched.popleft()
-                if self._ends and record.offset >= self._ends.get(_of(record), 0):
-                    continue  # came after the start; not handled, so not committed
                 decision = self._decode(record)
                 self._yielded = record
                 if decision is not None and self._is_news(decision):
@@ -270,8 +266,7 @@ class DecisionReader:
         if self._group is not None and not self._joined:
             return False
         for partition in consumer.assignment():
-            # Not the last record's offset: transaction markers have offsets and no records.
-            if await consumer.position(partition) < self._ends.get(partition, 0):
+            if not await at_end(consumer, partition):
                 return False
         return True
 

@@ -18,11 +18,12 @@ from stream.pipeline.intake import ORIGIN_HEADER
 from stream.pipeline.progress import PROGRESS_HEADER
 from stream.pipeline.redirect import NULL_HEADER
 from stream.settings import Settings
+from stream.tail import read_to_end
+from stream.tail import read_to_end
 from stream.topics import Topics
 
 log = logging.getLogger(__name__)
 
-POLL_MS = 200
 _CONNECT = "__connect.errors."
 
 
@@ -75,13 +76,8 @@ async def _records(settings: Settings, names: Sequence[str]) -> AsyncIterator[An
         ]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        unread = {tp for tp in partitions if ends[tp]}
-        while unread := {tp for tp in unread if await consumer.position(tp) < ends[tp]}:
-            for tp, records in (await consumer.getmany(*unread, timeout_ms=POLL_MS)).items():
-                for record in records:
-                    if record.offset < ends[tp]:
-                        yield record
+        async for record in read_to_end(consumer, partitions):
+            yield record
     finally:
         await stop_client(consumer)
 

@@ -1,11 +1,12 @@
 """What is known of a running line at any moment: fed with what is sent and what is decided."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import ceil
 
 from schemas.decision import Decision
-from schemas.modality import MODALITIES, Modality
+from schemas.modality import Modality
 from stream.demo.line import Item, Sent
 
 LATEST = 6
@@ -81,14 +82,12 @@ class Tally:
     def in_flight(self) -> Counter[int]:
         """Undecided units, by how many modalities have been seen of them."""
         waiting = (stay for stay in self.stays.values() if not stay.decided)
-        return Counter({n: 0 for n in range(1, len(MODALITIES) + 1)}) + Counter(
+        return Counter(dict.fromkeys(range(1, len(MODALITIES) + 1), 0)) + Counter(
             len(stay.sent) for stay in waiting
         )
 
 
 def percentile(values: Iterable[float], percent: float) -> float | None:
     """The nearest-rank percentile; None of nothing."""
-    ranked: Sequence[float] = sorted(values)
-    if not ranked:
-        return None
-    return ranked[max(-(-len(ranked) * percent // 100), 1).__int__() - 1]
+    ranked = sorted(values)
+    return ranked[max(ceil(len(ranked) * percent / 100), 1) - 1] if ranked else None

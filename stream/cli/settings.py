@@ -1,0 +1,44 @@
+"""`regrade settings`: what is in force, and where each value came from."""
+
+from typing import Any
+
+from stream.cli.options import Json
+from stream.cli.output import err, out, result
+
+
+def settings(as_json: Json = False) -> int:
+    """Show every setting in force and its source; secrets are hidden.
+
+    A value comes from a REGRADE_* variable, else from the TOML file, else it is the default.
+    """
+    from stream.settings import Settings, effective, unknown_variables
+
+    found = effective(Settings.load())
+    unknown = unknown_variables()
+    if as_json:
+        values = {one.name: {"value": _plain(one.value), "source": one.source} for one in found}
+        result({"settings": values, "unknown_variables": unknown})
+    else:
+        from rich.table import Table
+
+        table = Table("setting", "value", "source", box=None)
+        for one in found:
+            style = None if one.source == "default" else "bold"
+            table.add_row(one.name, _text(one.value), one.source, style=style)
+        out().print(table)
+    for name in unknown:
+        err().print(f"warning: {name} sets nothing; is it misspelt?", markup=False, soft_wrap=True)
+    return 0
+
+
+def _plain(value: object) -> Any:
+    """As JSON has it."""
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, int | float | None) else str(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(str(one) for one in value)
+    return "-" if value is None else str(value)
