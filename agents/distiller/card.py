@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from agents.distiller.calibration import calibration_error
-from agents.distiller.dataset import FIRST_INDEX, Dataset
+from agents.distiller.dataset import FIRST_INDEX, Dataset, draw_masks
 from agents.distiller.files import MODEL, TIER, VERSION, write_whole
 from agents.distiller.heads import HEADS
 from agents.distiller.metrics import ALL, CUMULATIVE, SINGLE, accuracies, encode, fuse, mask_of
@@ -18,17 +18,36 @@ from agents.distiller.model import HybridCrossModalDistiller
 
 
 def measure(model: HybridCrossModalDistiller, test: Dataset) -> dict[str, Any]:
-    """Accuracy by the set of modalities, and calibration with all of them, on `test`."""
-    by_shown = accuracies(model, test)
-    logits = fuse(model, encode(model, test), mask_of(ALL, len(test)))
-    honest = calibration_error(logits, model.temperature, test.targets)
-    raw = calibration_error(logits, torch.ones_like(model.temperature), test.targets)
+    """Accuracy by the set of modalities; calibration with all and with random ones."""
+    rounded = {
+        shown: {head: round(right, 4) for head, right in scores.items()}
+        for shown, scores in accuracies(model, test).items()
+    }
+    h, units = encode(model, test), len(test)
+    masks = {
+        "complete": mask_of(ALL, units),
+        "random subset": draw_masks(units, 0.0, torch.Generator().manual_seed(0)),
+    }
+
+    def errors(temperature: Tensor) -> dict[str, dict[str, float]]:
+        return {
+            kind: {
+                head.name: round(error, 5)
+                for head, error in zip(
+                    HEADS,
+                    calibration_error(fuse(model, h, mask), temperature, test.targets),
+                    strict=True,
+                )
+            }
+            for kind, mask in masks.items()
+        }
+
     return {
-        "all": by_shown[ALL],
-        "single": {shown[0]: by_shown[shown] for shown in SINGLE},
-        "cumulative": {"+".join(shown): by_shown[shown] for shown in CUMULATIVE},
-        "calibration_error": {h.name: e for h, e in zip(HEADS, honest, strict=True)},
-        "calibration_error_before": {h.name: e for h, e in zip(HEADS, raw, strict=True)},
+        "all": rounded[ALL],
+        "single": {shown[0].value: rounded[shown] for shown in SINGLE},
+        "cumulative": {"+".join(shown): rounded[shown] for shown in CUMULATIVE},
+        "calibration_error": errors(model.temperature),
+        "calibration_error_before_temperatures": errors(torch.ones_like(model.temperature)),
     }
 
 

@@ -24,6 +24,18 @@ def save_checkpoint(
     write_tensors(path, tensors, {"recipe": recipe, "history": history})
 
 
+def check_recipe(path: Path, recipe: dict[str, Any]) -> None:
+    """That a checkpoint belongs to a recipe.
+
+    Raises:
+        WeightsError: the file is damaged, or was made by another recipe.
+    """
+    _, header, _ = read_tensors(path)
+    theirs = header.get("recipe")
+    if theirs != recipe:
+        raise WeightsError(f"{path} was made by another recipe ({theirs}); remove it or use that")
+
+
 def load_checkpoint(
     path: Path,
     model: HybridCrossModalDistiller,
@@ -35,10 +47,8 @@ def load_checkpoint(
     Raises:
         WeightsError: the file is damaged, or was made by another recipe.
     """
+    check_recipe(path, recipe)
     tensors, header, _ = read_tensors(path)
-    theirs = header.get("recipe")
-    if theirs != recipe:
-        raise WeightsError(f"{path} was made by another recipe ({theirs}); remove it or use that")
     state: dict[int, dict[str, torch.Tensor]] = {}
     parameters: dict[str, torch.Tensor] = {}
     for key, tensor in tensors.items():

@@ -2,7 +2,8 @@
 
 Each standardises its features with statistics of the training data, applies a small network
 (convolutions where neighbours matter) and ends in a LayerNorm, so that every modality speaks to
-the others at one scale. None looks at batch mates, and none draws random numbers.
+the others at one scale. None looks at batch mates; only training draws random numbers
+(dropout).
 
 A seventh modality is one new entry of `BODIES`.
 """

@@ -4,26 +4,24 @@
 
 Per seed a fresh population of simulated units and fresh initial weights; within a seed the variants
 share units, order, modality dropout and every parameter that they have in common. Accuracy is on
-units that were never trained on. Nothing is chosen on the test units.
+units that were never trained on, and on which nothing was chosen.
 """
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import torch
-
 from agents.distiller.attention import VARIANTS, Variant
-from agents.distiller.dataset import Dataset, Part, simulate
+from agents.distiller.dataset import simulate
 from agents.distiller.files import write_whole
 from agents.distiller.heads import HEADS
 from agents.distiller.metrics import ALL, CUMULATIVE, SINGLE, Shown, accuracies
-from agents.distiller.training import Progress, TrainConfig, fit, silent
+from agents.distiller.training import Progress, TrainConfig, fit, silent, torch_threads
 
 Scores = dict[Shown, dict[str, float]]
 """Accuracy by modalities shown and head."""
@@ -99,12 +97,6 @@ def _cell(values: Sequence[float], sign: str = "") -> str:
     return f"{100 * mean(values):{sign}.1f}{spread}"
 
 
-@lru_cache(maxsize=4)
-def _units(seed: int, part: Part, units: int, workers: int) -> Dataset:
-    """Simulated once per process."""
-    return simulate(seed, part, units, workers=workers)
-
-
 def evaluate(
     config: TrainConfig,
     seeds: int = 3,
@@ -119,17 +111,23 @@ def evaluate(
         variants: which readouts; the first is the one that the others are compared with.
         progress: told of every step of each training.
     """
-    torch.set_num_threads(config.threads)
     scores: dict[Variant, list[Scores]] = {variant: [] for variant in variants}
     for number in range(seeds):
         data_seed = config.data_seed + number
-        train = _units(data_seed, "train", config.train_units, config.workers)
-        test = _units(data_seed, "test", config.test_units, config.workers)
+        train = simulate(data_seed, "train", config.train_units, workers=config.workers)
+        test = simulate(data_seed, "test", config.test_units, workers=config.workers)
         for variant in variants:
             recipe = replace(config, seed=config.seed + number, variant=variant, checkpoint=None)
-            model, _ = fit(recipe, train, progress)
-            scores[variant].append(accuracies(model, test))
+            with torch_threads(config.threads):
+                model, _ = fit(recipe, train, progress)
+                scores[variant].append(accuracies(model, test))
     return Evaluation(config, seeds, scores)
+
+
+def _report(epoch: int, epochs: int, step: int, steps: int, loss: float) -> None:
+    """One line an epoch, on stderr."""
+    if step == steps:
+        print(f"epoch {epoch}/{epochs}: loss {loss:.3f}", file=sys.stderr)
 
 
 def main() -> None:
@@ -143,7 +141,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     arguments = parser.parse_args()
     config = replace(default, train_units=arguments.units, epochs=arguments.epochs)
-    result = evaluate(config, arguments.seeds, arguments.variants)
+    result = evaluate(config, arguments.seeds, arguments.variants, _report)
     if arguments.json:
         write_whole(arguments.json, (json.dumps(result.as_json(), indent=2) + "\n").encode())
     print(result.as_markdown())

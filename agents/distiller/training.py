@@ -18,7 +18,7 @@ import torch
 from agents.distiller import card
 from agents.distiller.attention import Variant
 from agents.distiller.calibration import fit_temperature
-from agents.distiller.checkpoint import load_checkpoint, save_checkpoint
+from agents.distiller.checkpoint import check_recipe, load_checkpoint, save_checkpoint
 from agents.distiller.dataset import SHAPES, Dataset, Part, draw_masks, simulate
 from agents.distiller.encoders import Standardise
 from agents.distiller.files import WEIGHTS, save_model
@@ -33,8 +33,9 @@ class TrainConfig:
 
     seed: int = 1
     """Of the initial weights, the order of the units and modality dropout."""
-    data_seed: int = 20_260_101
-    """Of the simulator; far from the small seeds that demos and tests use."""
+    data_seed: int = 20_261_122
+    """Of the simulator; far from the small seeds that demos and tests use. Dropout, epochs and the
+    number of units were chosen on another population (20260101), so the test units are fresh."""
     train_units: int = 12_000
     validation_units: int = 1_000
     """Held out for the temperatures."""
@@ -60,6 +61,14 @@ class TrainConfig:
     """Processes that simulate."""
     threads: int = 1
     """Of torch. The bytes of the weights are reproducible for one number of threads."""
+
+    def __post_init__(self) -> None:
+        counts = (self.epochs, self.batch, self.workers, self.threads)
+        if min(counts) < 1 or not 0 <= self.full <= 1 or self.learning_rate <= 0:
+            raise ValueError(
+                "epochs, batch, workers and threads must be at least 1, "
+                "full within 0 to 1 and learning_rate positive"
+            )
 
     def recipe(self) -> dict[str, Any]:
         """What the weights depend on, as JSON."""
@@ -101,9 +110,12 @@ def train(config: TrainConfig, progress: Progress = silent) -> TrainResult:
 
     Raises:
         WeightsError: the checkpoint to resume is damaged or of another configuration.
-        ValueError: a number in `config` is out of range.
+        ValueError: a number of units is not in 1 .. 1,000,000.
     """
     started = time.monotonic()
+    if config.checkpoint and config.resume and config.checkpoint.exists():
+        # Rather before the simulation than after it.
+        check_recipe(config.checkpoint, config.recipe())
     sizes: dict[Part, int] = {
         "train": config.train_units, "validation": config.validation_units,
         "test": config.test_units,
@@ -117,14 +129,10 @@ def train(config: TrainConfig, progress: Progress = silent) -> TrainResult:
         data[part] = simulate(
             config.data_seed, part, units, workers=config.workers, progress=simulated
         )
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads)
-    try:
+    with torch_threads(config.threads):
         model, history = fit(config, data["train"], progress)
         calibrate(model, config, data["validation"])
         metrics = card.measure(model, data["test"])
-    finally:
-        torch.set_num_threads(threads)
     sha256 = save_model(config.weights, model)
     seconds = time.monotonic() - started
     path = config.weights.with_suffix(".json")
@@ -148,7 +156,7 @@ def fit(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     history: list[float] = []
-    if config.resume and config.checkpoint and config.checkpoint.exists():
+    if config.checkpoint and config.resume and config.checkpoint.exists():
         history = load_checkpoint(config.checkpoint, model, optimizer, config.recipe())
 
     model.train()
@@ -186,6 +194,17 @@ def _epoch(
         total += loss.item() * len(index)
         progress(epoch + 1, config.epochs, step + 1, len(batches), loss.item())
     return total / len(data)
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """torch with so many threads within, and as it was afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

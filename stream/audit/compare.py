@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from schemas.decision import Decision
 from stream.audit.facts import AuditReport, Found, ObservationKey, Outcome, Produced
@@ -23,8 +24,9 @@ def compare(produced: Produced, found: Found) -> AuditReport:
         faults.extend(_chain_faults(chain))
     last = [chain[-1] for chain in revisions.values()]
     matches, surplus = match(produced.passages, last)
-    for decision in surplus:
-        faults.append(("conflicting", f"{name(decision)} decides a stay that was not sent"))
+    faults.extend(
+        ("conflicting", f"{name(extra)} decides a stay that was not sent") for extra in surplus
+    )
     for passage, decision in zip(produced.passages, matches, strict=True):
         if decision is None:
             faults.append(("lost", f"{passage.unit_id} was never decided"))
@@ -103,7 +105,7 @@ def _chain_faults(chain: Sequence[Decision]) -> Faults:
     faults: Faults = []
     if chain[0].revision != 1:
         faults.append(("conflicting", f"{name(chain[0])} has none before it"))
-    for before, after in zip(chain, chain[1:], strict=False):
+    for before, after in pairwise(chain):
         if after.revision == before.revision:
             faults.append(("conflicting", f"{name(after)} was published under two decision_ids"))
         elif after.revision > before.revision + 1 or after.supersedes != before.decision_id:

@@ -19,7 +19,6 @@ from stream.pipeline.progress import PROGRESS_HEADER
 from stream.pipeline.redirect import NULL_HEADER
 from stream.settings import Settings
 from stream.tail import read_to_end
-from stream.tail import read_to_end
 from stream.topics import Topics
 
 log = logging.getLogger(__name__)

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("regrade: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # `regrade decisions | head`
-        sys.stdout = None  # type: ignore[assignment]  # so that the interpreter's flush fails not
+        sys.stdout = None  # so that the interpreter's own flush does not fail
         return 1
     except Exception as error:
         if debug:

@@ -192,4 +192,3 @@ def _scratch() -> Iterator[_Scratch]:
 
 def _workers(count: int) -> str:
     return "One worker is at work" if count == 1 else f"{count} workers are at work"
-

@@ -56,11 +56,12 @@ class Line:
 
     def items(self) -> Iterator[Item]:
         """Everything in order of sending; payloads are rendered when their turn comes."""
-        good = (
+        good: Iterator[Item] = (
             Sent(planned.send_at_ms, planned.observation, planned.passage, planned.duplicate)
             for planned in self.plan.schedule()
         )
-        yield from heapq.merge(good, self._spoilt, key=lambda item: item.send_at_ms)
+        spoilt: Iterator[Item] = iter(self._spoilt)
+        yield from heapq.merge(good, spoilt, key=lambda item: item.send_at_ms)
         # Last of all: by then every partition knows how far event time has come.
         yield from self._late
 

@@ -4,9 +4,9 @@ import asyncio
 import itertools
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 
@@ -100,7 +100,7 @@ class LineSender:
         if self._error is not None:
             raise self._error
 
-    def _send(self, item: Item) -> Awaitable[None]:
+    def _send(self, item: Item) -> Coroutine[Any, Any, None]:
         if not isinstance(item, Sent):
             return self._send_raw(item.record)
         observation = item.observation

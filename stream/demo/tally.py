@@ -82,9 +82,7 @@ class Tally:
     def in_flight(self) -> Counter[int]:
         """Undecided units, by how many modalities have been seen of them."""
         waiting = (stay for stay in self.stays.values() if not stay.decided)
-        return Counter(dict.fromkeys(range(1, len(MODALITIES) + 1), 0)) + Counter(
-            len(stay.sent) for stay in waiting
-        )
+        return Counter(len(stay.sent) for stay in waiting)
 
 
 def percentile(values: Iterable[float], percent: float) -> float | None:

@@ -66,18 +66,18 @@ class Workers:
                     )
                 )
 
-    async def wait_until_ready(self, partitions: int, timeout: float = START_TIMEOUT) -> None:
+    async def wait_until_ready(self, partitions: int, within: float = START_TIMEOUT) -> None:
         """Until every partition has a worker that has read its decision log.
 
         Raises:
             WorkerFailed: one ended, or they took too long.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + within
         while self._owned() != frozenset(range(partitions)):
             self.check()
             if time.monotonic() > deadline:
                 raise WorkerFailed(
-                    f"the workers did not have their partitions within {timeout:g} s;"
+                    f"the workers did not have their partitions within {within:g} s;"
                     f" their logs are in {self._folder}"
                 )
             await asyncio.sleep(0.1)

@@ -78,13 +78,10 @@ class ProgressTeller:
         self._partitions = partitions
         self._mixed: dict[TopicPartition, _Mixed] = {}
 
-    def misrouted(self, tp: TopicPartition, captured_at: int) -> bool:
-        """A record of `tp` is being forwarded; whether it is the first one."""
-        first = tp not in self._mixed
-        if first:
-            self._mixed[tp] = _Mixed(captured_at)
+    def misrouted(self, tp: TopicPartition, captured_at: int) -> None:
+        """A record of `tp` is being forwarded."""
+        self._mixed.setdefault(tp, _Mixed(captured_at))
         self.reached(tp, captured_at)
-        return first
 
     def reached(self, tp: TopicPartition, captured_at: int) -> None:
         """A record with that event time has been read from `tp`."""

@@ -173,8 +173,14 @@ def wrong(unit_id: str, settings: Settings) -> int:
 # -- what must come of it --------------------------------------------------------------------
 
 
-async def assert_decided_once(workers: Workers, topics: Topics, sent: dict[str, Send]) -> None:
-    """Send every unit in its way, all among each other; each gets the one decision it should."""
+async def decide_once(
+    workers: Workers, topics: Topics, sent: dict[str, Send]
+) -> dict[str, set[int]]:
+    """Send every unit in its way, all among each other; each gets the one decision it should.
+
+    Returns:
+        Of each unit the partitions on which its records lay.
+    """
     workers.start()
     await workers.ready()
     said = {unit_id: {m: observe(unit_id, m) for m in SEEN} for unit_id in sent}
@@ -193,6 +199,7 @@ async def assert_decided_once(workers: Workers, topics: Topics, sent: dict[str, 
         for record in decisions.records:
             jsonschema.validate(json.loads(record.value), schema)
         found = {u: [summary(d) for d in decisions.of_unit(u)] for u in sent}
+        lay = {u: {e.partition for d in decisions.of_unit(u) for e in d.evidence} for u in sent}
     expected = {
         "revision": 1,
         "status": "final",
@@ -204,7 +211,13 @@ async def assert_decided_once(workers: Workers, topics: Topics, sent: dict[str, 
             {
                 **expected,
                 "evidence": {
-                    (m, of["observation_id"], of["source"], of["captured_at"])
+                    (
+                        m,
+                        of["observation_id"],
+                        of["source"],
+                        of["captured_at"],
+                        topics.observation(m),
+                    )
                     for m, of in observations.items()
                 },
             }
@@ -213,6 +226,7 @@ async def assert_decided_once(workers: Workers, topics: Topics, sent: dict[str, 
     }
     async with TopicTail(workers.settings, topics.dead_letter) as dead:
         assert dead.records == []
+    return lay
 
 
 def summary(decision: Decision) -> dict[str, object]:
@@ -222,7 +236,8 @@ def summary(decision: Decision) -> dict[str, object]:
         "closed_by": decision.passage.closed_by,
         "missing": set(decision.missing),
         "evidence": {
-            (e.modality, e.observation_id, e.source, e.captured_at) for e in decision.evidence
+            (e.modality, e.observation_id, e.source, e.captured_at, e.topic)
+            for e in decision.evidence
         },
     }
 
@@ -235,7 +250,9 @@ async def test_confluent_kafka_with_avro(workers: Workers, topics: Topics) -> No
         unkeyed: by_confluent(s),
         astray: by_confluent(s, key=astray, partition=wrong(astray, s)),
     }
-    await assert_decided_once(workers, topics, ways)
+    lay = await decide_once(workers, topics, ways)
+    assert lay[keyed] == {crc32_partition(keyed, s)} != {home(keyed, s)}
+    assert lay[astray] == {wrong(astray, s)}
 
 
 async def test_kcat_with_json_and_both_mixed(
@@ -261,4 +278,6 @@ async def test_kcat_with_json_and_both_mixed(
         astray: by_kcat(kcat, s, tmp_path, "-k", astray, "-p", str(wrong(astray, s))),
         mixed: mix,
     }
-    await assert_decided_once(workers, topics, ways)
+    lay = await decide_once(workers, topics, ways)
+    assert lay[keyed] == {crc32_partition(keyed, s)} != {home(keyed, s)}
+    assert lay[astray] == {wrong(astray, s)}

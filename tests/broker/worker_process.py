@@ -129,13 +129,13 @@ class WorkerProcess:
         self.told_to_end = True
         self.process.send_signal(how)
 
-    async def ended(self, timeout: float = 30) -> int:
+    async def ended(self, within: float = 30) -> int:
         """Wait for its end, expected from now on; its exit code."""
         self.told_to_end = True
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + within
         while (code := self.returncode) is None:
             if time.monotonic() > deadline:
-                pytest.fail(f"{self.name} still runs after {timeout:g} s\n{self.tail()}")
+                pytest.fail(f"{self.name} still runs after {within:g} s\n{self.tail()}")
             await asyncio.sleep(0.02)
         return code
 
@@ -201,7 +201,7 @@ class Workers:
         """Those that run and are neither suspended nor told to end."""
         return [w for w in self.all if w.running and not w.suspended and not w.told_to_end]
 
-    async def ready(self, timeout: float = 60) -> None:
+    async def ready(self, within: float = 60) -> None:
         """Wait until the active ones hold all partitions in one generation, ready to process."""
         everything = list(range(self.settings.partitions))
 
@@ -211,17 +211,17 @@ class Workers:
             held = sorted(home for worker in workers for home in worker.homes)
             return len(generations) == 1 and None not in generations and held == everything
 
-        await self.until(settled, "the workers hold all partitions", timeout)
+        await self.until(settled, "the workers hold all partitions", within)
 
     async def until(
-        self, condition: Callable[[], bool], what: str = "the condition", timeout: float = 60
+        self, condition: Callable[[], bool], what: str = "the condition", within: float = 60
     ) -> None:
-        """Wait for `condition`; fail with the logs after `timeout`, or once a worker has died."""
-        deadline = time.monotonic() + timeout
+        """Wait for `condition`; fail with the logs after `within` s, or once a worker has died."""
+        deadline = time.monotonic() + within
         while not condition():
             self.check()
             if time.monotonic() > deadline:
-                pytest.fail(f"not within {timeout:g} s: {what}\n{self.tails()}")
+                pytest.fail(f"not within {within:g} s: {what}\n{self.tails()}")
             await asyncio.sleep(0.05)
 
     def check(self) -> None:

@@ -1,6 +1,7 @@
 """The closed form against PennyLane's default.qubit, in float64."""
 
 import warnings
+from collections.abc import Sequence
 from math import pi
 
 import pytest
@@ -13,7 +14,9 @@ with warnings.catch_warnings():  # PennyLane's dependencies deprecate things amo
     warnings.simplefilter("ignore")
     from agents.distiller.circuits import expectations
 
-TOLERANCE = {"rtol": 0, "atol": 1e-10}
+
+def assert_equal(ours: Tensor | Sequence[Tensor], theirs: Tensor | Sequence[Tensor]) -> None:
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
 def both(q: Tensor, k: Tensor, w: Tensor, *, entangle: bool) -> tuple[Tensor, Tensor]:
@@ -31,11 +34,10 @@ def test_values_and_gradients_equal_default_qubit(n: int, entangle: bool) -> Non
     )
     angles = [(3 * angle).requires_grad_() for angle in (q, k, w)]
     ours, theirs = both(*angles, entangle=entangle)
-    torch.testing.assert_close(ours, theirs, **TOLERANCE)
-    torch.testing.assert_close(
+    assert_equal(ours, theirs)
+    assert_equal(
         torch.autograd.grad((ours * weight).sum(), angles),
         torch.autograd.grad((theirs * weight).sum(), angles),
-        **TOLERANCE,
     )
 
 
@@ -49,11 +51,10 @@ def test_extreme_angles(angle: float, entangle: bool) -> None:
     for q in (full, some):
         angles = [x.clone().requires_grad_() for x in (q, full, full.reshape(n, 1).expand(2, n, 2))]
         ours, theirs = both(*angles, entangle=entangle)
-        torch.testing.assert_close(ours, theirs, **TOLERANCE)
-        torch.testing.assert_close(
+        assert_equal(ours, theirs)
+        assert_equal(
             torch.autograd.grad(ours.sum(), angles),
             torch.autograd.grad(theirs.sum(), angles),
-            **TOLERANCE,
         )
 
 

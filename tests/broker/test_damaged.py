@@ -1,0 +1,189 @@
+"""10,000 damaged records: each becomes a dead letter, and the line does not notice."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from agents.simulator import simulate_unit
+from schemas.codec import encode
+from schemas.modality import MODALITIES
+from schemas.observation import Observation
+from stream.partitioner import home_partition
+from stream.settings import Settings
+from stream.topics import Topics
+
+from .damage import KINDS, Damaged, damaged_records
+from .topic_tail import TopicTail
+from .worker_process import Workers
+
+DAMAGED = 10_000
+GOOD_UNITS = 40
+Place = tuple[str, int, int]
+
+
+@pytest.fixture
+def workers(settings: Settings, tmp_path: Path) -> Iterator[Workers]:
+    # Longer than the test: who is decided early is complete.
+    with Workers(settings.model_copy(update={"window": 300.0}), tmp_path) as started:
+        yield started
+
+
+@dataclass
+class Sender:
+    """librdkafka, which unlike aiokafka also sends what nobody should send."""
+
+    settings: Settings
+    topics: Topics
+
+    def __post_init__(self) -> None:
+        self.places: dict[Place, Damaged] = {}
+        """Where each damaged record lies."""
+        self._chance = random.Random(5)
+        self._producer = Producer(
+            {
+                "bootstrap.servers": self.settings.bootstrap_servers,
+                "message.max.bytes": 8 * 1024 * 1024,
+                "linger.ms": 5,
+            }
+        )
+
+    def damaged(self, record: Damaged) -> None:
+        topics = self.topics
+        topic = topics.observation(record.modality) if record.modality else topics.repartition
+
+        def delivered(error: Any, message: Any) -> None:
+            assert error is None, error
+            self.places[topic, message.partition(), message.offset()] = record
+
+        self._producer.produce(
+            topic,
+            record.value,
+            record.key,
+            self._chance.randrange(self.settings.partitions),
+            delivered,
+            timestamp=record.timestamp or 0,
+            headers=record.headers,
+        )
+        self._producer.poll(0)
+
+    def good(self, observation: Observation) -> None:
+        self._producer.produce(
+            self.topics.observation(observation.modality),
+            encode(observation, self._chance.choice(["avro", "json"])),
+            observation.unit_id.encode(),
+            home_partition(observation.unit_id, self.settings.partitions),
+        )
+
+    async def flush(self) -> None:
+        assert await asyncio.to_thread(self._producer.flush, 60) == 0
+
+
+def observations(prefix: str, units: int) -> Iterator[Observation]:
+    """All six of each unit, taken when they are asked for."""
+    for index in range(units):
+        unit = simulate_unit(3, index, prefix=prefix)
+        for modality in MODALITIES:
+            now = time.time_ns() // 1_000_000
+            seen = f"{unit.unit_id}-{modality}"
+            yield Observation(unit.unit_id, seen, now, f"{modality}-1", unit.payload(modality))
+
+
+async def test_damaged_records_become_dead_letters(workers: Workers, topics: Topics) -> None:
+    settings = workers.settings
+    worker = workers.start()
+    await workers.ready()
+    pid = worker.pid
+    sender = Sender(settings, topics)
+    async with (
+        TopicTail(settings, topics.dead_letter) as dead,
+        TopicTail(settings, topics.decisions) as decisions,
+    ):
+        good = observations("GOOD", GOOD_UNITS)
+        every = DAMAGED // (GOOD_UNITS * len(MODALITIES))
+        for number, record in enumerate(damaged_records(DAMAGED, seed=11)):
+            sender.damaged(record)
+            if number % every == 0 and (observation := next(good, None)):
+                sender.good(observation)
+            if number % 500 == 0:
+                await asyncio.sleep(0)
+        await sender.flush()
+        assert next(good, None) is None
+        assert len(sender.places) == DAMAGED
+        await workers.until(lambda: len(dead.records) >= DAMAGED, "10,000 dead letters", 120)
+        await workers.until(lambda: len(decisions.records) >= GOOD_UNITS, "the good ones", 30)
+        for observation in observations("AFTER", 1):
+            sender.good(observation)
+        await sender.flush()
+        await workers.until(lambda: bool(decisions.of_unit("AFTER-000000")), "one more unit", 30)
+
+    assert worker.running
+    assert worker.pid == pid
+    units = {f"GOOD-{index:06d}" for index in range(GOOD_UNITS)} | {"AFTER-000000"}
+    decided = decisions.decisions()
+    assert Counter(d.unit_id for d in decided) == dict.fromkeys(units, 1)
+    assert {(d.status, d.passage.closed_by, len(d.missing)) for d in decided} == {
+        ("final", "complete", 0)
+    }
+    assert_all_dead(dead.records, sender.places, topics)
+
+
+def assert_all_dead(letters: list[Any], places: dict[Place, Damaged], topics: Topics) -> None:
+    assert {record.kind for record in places.values()} == {*KINDS, "oversized"}
+    found: dict[Place, Any] = {}
+    for letter in letters:
+        place = place_of(letter, topics)
+        assert place in places, f"nobody sent {place}"
+        found.setdefault(place, letter)
+    assert Counter(r.kind for p, r in places.items() if p not in found) == Counter()
+    wrong = {
+        (record.kind, fault)
+        for place, record in places.items()
+        if (fault := fault_of(found[place], record))
+    }
+    assert wrong == set()
+
+
+def place_of(letter: Any, topics: Topics) -> Place:
+    """Where the record lay that became this dead letter (of repeated headers the last is ours)."""
+    headers = dict(letter.headers)
+    topic, partition, offset = (
+        headers[f"__connect.errors.{name}"].decode() for name in ("topic", "partition", "offset")
+    )
+    # What was only found out at home is told of units.repartition; where it came from, before.
+    if topic == topics.repartition and headers["__connect.errors.stage"] == b"encode":
+        topic, partition, offset = headers["regrade.origin"].decode().rsplit("/", 2)
+    return topic, int(partition), int(offset)
+
+
+def fault_of(letter: Any, record: Damaged) -> str | None:
+    """What is wrong with the dead letter."""
+    headers = dict(letter.headers)
+    kept = list(letter.headers[: len(record.headers)])
+    if kept != record.headers:
+        return f"headers {record.headers} became {kept}"
+    if letter.key != record.key:
+        return f"key {record.key!r} became {letter.key!r}"
+    if record.key is None and record.value is None:
+        # aiokafka refuses to send that, so a header says it.
+        if letter.value != b"" or headers.get("regrade.null") != b"key,value":
+            return f"neither key nor value became {letter.value!r}"
+    elif letter.value != record.value:
+        return "the value changed"
+    reason = headers["regrade.reason"].decode()
+    if reason not in record.reasons:
+        return f"reason {reason}, not one of {sorted(record.reasons)}"
+    if headers["__connect.errors.stage"].decode() != record.stage:
+        return f"stage {headers['__connect.errors.stage'].decode()}"
+    if not headers["__connect.errors.exception.class.name"].startswith(b"schemas.errors."):
+        return f"class {headers['__connect.errors.exception.class.name'].decode()}"
+    if not headers["__connect.errors.exception.message"]:
+        return "no message"
+    return None

@@ -1,0 +1,62 @@
+"""Figures of a running line, and how they are shown."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from agents.simulator import LinePlan, LineTiming
+from stream.demo.board import board
+from stream.demo.line import Line, Sent
+from stream.demo.screen import progress_line
+from stream.demo.sender import crc32_partition
+from stream.demo.tally import Tally, percentile
+from stream.demo.words import bar, duration
+from stream.demo.workers import last_words, restored_partitions
+from stream.topics import Topics
+
+
+def test_percentiles() -> None:
+    assert percentile([], 50) is None
+    assert percentile([5], 99) == 5
+    values = list(range(1, 101))
+    assert (percentile(values, 50), percentile(values, 99), percentile(values, 0)) == (50, 99, 1)
+
+
+def test_units_in_flight_are_counted_by_completeness() -> None:
+    line = Line(LinePlan(4, 1, 0, 4.0, LineTiming(dropout=0.0, duplicates=1.0)), Topics())
+    tally = Tally(line.total, 4)
+    for item in line.items():
+        assert isinstance(item, Sent)
+        if item.observation.unit_id != "LT-000003" or item.observation.modality == "visual":
+            tally.note_sent(item, item.send_at_ms / 1000)
+    assert tally.in_flight == {6: 3, 1: 1}
+    assert tally.decided == 0
+    assert f"of {line.total} records sent, 0 of 4 units decided" in progress_line(tally)
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_an_empty_board_can_be_shown(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(board("title", Tally(0, 0)))
+    assert "0 of 0" in console.file.getvalue()
+
+
+def test_words() -> None:
+    assert [duration(s) for s in (None, 0.0312, 2.04)] == ["-", "31 ms", "2.0 s"]
+    assert [bar(s, 10) for s in (0, 0.01, 0.5, 2)] == ["", "█", "█████", "██████████"]
+
+
+def test_what_a_worker_log_says() -> None:
+    log = "Partitions [0, 1, 2]: 0 decisions read back\nPartitions [1]: 4 decisions read back\n"
+    assert restored_partitions(log) == {1}
+    assert restored_partitions("Partitions []: 0 decisions read back") == frozenset()
+    assert restored_partitions("starting") == frozenset()
+    assert last_words("regrade: no weights\n  at exit\n") == "no weights"
+    assert last_words("one\ntwo\n\n") == "two"
+    assert last_words("") == "it logged nothing"
+
+
+def test_the_partitioner_of_librdkafka() -> None:
+    """Values of confluent-kafka's `consistent` partitioner (CRC32 modulo the count)."""
+    assert crc32_partition(b"123456789", 6) == 0xCBF43926 % 6

@@ -1,0 +1,54 @@
+"""Who forwards tells every other home partition how far it has come."""
+
+from schemas.modality import Modality
+from stream.pipeline.progress import INTERVAL, KEEPALIVE, Progress, ProgressTeller
+from stream.pipeline.record import Outgoing, Record, TopicPartition
+from stream.topics import Topics
+
+TOPICS = Topics()
+TP = TopicPartition("units.visual", 2)
+
+
+def told(outgoing: list[Outgoing]) -> list[tuple[int, Progress]]:
+    found = []
+    for sent in outgoing:
+        assert sent.partition is not None
+        record = Record(sent.topic, sent.partition, 0, 0, sent.key, sent.value, sent.headers)
+        progress = Progress.of(record)
+        assert progress is not None
+        found.append((sent.partition, progress))
+    return found
+
+
+def test_a_well_routed_topic_costs_nothing() -> None:
+    teller = ProgressTeller(TOPICS, 4)
+    teller.reached(TP, 100)
+    assert teller.due(10.0, lagging=[TP]) == []
+
+
+def test_every_other_home_is_told() -> None:
+    teller = ProgressTeller(TOPICS, 4)
+    teller.misrouted(TP, 100)
+    teller.reached(TP, 250)
+    teller.reached(TP, 200)
+    expected = Progress(Modality.VISUAL, 2, 250)
+    assert told(teller.due(10.0, lagging=[])) == [(0, expected), (1, expected), (3, expected)]
+
+
+def test_again_only_when_it_moved_and_not_too_often() -> None:
+    teller = ProgressTeller(TOPICS, 2)
+    teller.misrouted(TP, 100)
+    assert teller.due(10.0, lagging=[])
+    assert teller.due(10.0 + INTERVAL, lagging=[]) == []
+    teller.reached(TP, 101)
+    assert teller.due(10.0 + INTERVAL / 2, lagging=[]) == []
+    assert teller.due(10.0 + INTERVAL, lagging=[])
+
+
+def test_while_records_wait_it_keeps_alive() -> None:
+    teller = ProgressTeller(TOPICS, 2)
+    teller.misrouted(TP, 100)
+    assert teller.due(10.0, lagging=[TP])
+    assert teller.due(10.0 + KEEPALIVE / 2, lagging=[TP]) == []
+    assert teller.due(10.0 + KEEPALIVE, lagging=[TP])
+    assert teller.due(10.0 + 3 * KEEPALIVE, lagging=[]) == []
