@@ -19,6 +19,7 @@ from stream.demo.tally import Tally
 from stream.demo.watch import watching
 from stream.demo.workers import Workers
 from stream.embedded import EmbeddedBroker
+from stream.errors import EmbeddedBrokerError
 from stream.settings import Settings
 from stream.topics import Topics, check_topics, create_topics
 
@@ -79,7 +80,7 @@ async def run_demo(plan: DemoPlan, screen: Screen) -> DemoResult:
     """
     started = time.monotonic()
     async with contextlib.AsyncExitStack() as stack:
-        folder = stack.enter_context(_scratch())
+        folder = stack.enter_context(_scratch(screen))
         log_path = folder.path / "broker.log"
         broker = await stack.enter_async_context(EmbeddedBroker(log_path=log_path))
         settings, overrides = demo_settings(broker.bootstrap)
@@ -97,13 +98,15 @@ async def run_demo(plan: DemoPlan, screen: Screen) -> DemoResult:
         tally = Tally(total=line.total, passages=len(line.passages))
         async with watching(settings, tally), LineSender(settings, line.foreign_sources) as sender:
             with screen.showing(plan, tally):
-                await _supervised(sender, line, tally, workers, settings)
+                await _supervised(sender, line, tally, workers, broker, settings)
             # The topics are complete only when nobody writes to them any more.
             faults = await workers.stop()
-        folder.keep = bool(faults)
         screen.step("The workers have ended; the audit reads the topics.")
         report = await audit(settings, line.produced)
-        return DemoResult(plan, line, tally, report, tuple(faults), time.monotonic() - started)
+        seconds = time.monotonic() - started
+        result = DemoResult(plan, line, tally, report, tuple(faults), seconds)
+        folder.keep = not result.ok
+        return result
 
 
 def demo_settings(bootstrap: str) -> tuple[Settings, dict[str, str]]:
@@ -143,22 +146,33 @@ def demo_line(plan: DemoPlan, settings: Settings, start_ms: int) -> Line:
 
 
 async def _supervised(
-    sender: LineSender, line: Line, tally: Tally, workers: Workers, settings: Settings
+    sender: LineSender,
+    line: Line,
+    tally: Tally,
+    workers: Workers,
+    broker: EmbeddedBroker,
+    settings: Settings,
 ) -> None:
-    """Send it all and wait until all has been decided; a worker's death ends the wait."""
+    """Send it all and wait until all has been decided; a process's death ends the wait."""
     sending = asyncio.create_task(sender.run(line, tally.note_sent))
     try:
         while not sending.done():
-            workers.check()
+            _check(workers, broker)
             await asyncio.wait([sending], timeout=TICK)
         await sending
         deadline = time.monotonic() + settings.window + settings.idle_timeout + LEEWAY
         while not _complete(line, tally) and time.monotonic() < deadline:
-            workers.check()
+            _check(workers, broker)
             await asyncio.sleep(TICK)
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
+
+
+def _check(workers: Workers, broker: EmbeddedBroker) -> None:
+    if broker.pid is None:
+        raise EmbeddedBrokerError("the embedded broker ended by itself; has somebody killed it?")
+    workers.check()
 
 
 def _complete(line: Line, tally: Tally) -> bool:
@@ -177,8 +191,8 @@ class _Scratch:
 
 
 @contextlib.contextmanager
-def _scratch() -> Iterator[_Scratch]:
-    """A temporary folder that outlives a failure, whose message names a log in it."""
+def _scratch(screen: Screen) -> Iterator[_Scratch]:
+    """A temporary folder that outlives a failure, for the logs in it."""
     folder = _Scratch(Path(tempfile.mkdtemp(prefix="regrade-demo-")))
     try:
         yield folder
@@ -186,7 +200,9 @@ def _scratch() -> Iterator[_Scratch]:
         folder.keep = True
         raise
     finally:
-        if not folder.keep:
+        if folder.keep:
+            screen.step(f"The logs of broker and workers stay in {folder.path}.")
+        else:
             shutil.rmtree(folder.path, ignore_errors=True)
 
 

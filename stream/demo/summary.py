@@ -80,8 +80,8 @@ def _lines(result: DemoResult) -> Iterator[str]:
     decided = [decision for decision, _ in pairs]
     yield ""
     yield (
-        f"{plan.units} returned laptops crossed the line, and {len(decided)} were decided,"
-        f" each once; it took {result.seconds:.0f} s in all. Where they go:"
+        f"{plan.units} returned laptops crossed the line, {len(decided)} were decided,"
+        f" in {result.seconds:.0f} s with all the set-up. Where they go:"
     )
     options = Counter(decision.routing.option for decision in decided)
     for option in Option:
@@ -106,7 +106,10 @@ def _lines(result: DemoResult) -> Iterator[str]:
     p50, p99 = (duration(percentile(tally.reactions, percent)) for percent in (50, 99))
     yield f"From the last of six observations to the decision: p50 {p50}, p99 {p99}."
     wait = duration(percentile(tally.waits, 50))
-    yield f"Incomplete units were decided {wait} (p50) after their window had closed."
+    yield (
+        f"Incomplete units were decided {wait} (p50) after the end of their window, since stations"
+        " may report a little late."
+    )
 
     yield (
         f"{len(line.foreign_sources)} stations hash keys in another way: {report.misrouted}"

@@ -33,7 +33,8 @@ from schemas.observation import (
     Visual,
 )
 
-Headers = list[tuple[str, bytes | None]]
+from .sender import Headers
+
 HOUR = 3_600_000
 OVERSIZED = 6
 """Few: each has four megabytes."""

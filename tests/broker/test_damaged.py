@@ -2,25 +2,19 @@
 
 import asyncio
 import random
-import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
 
-from agents.simulator import simulate_unit
-from schemas.codec import encode
 from schemas.modality import MODALITIES
-from schemas.observation import Observation
-from stream.partitioner import home_partition
 from stream.settings import Settings
 from stream.topics import Topics
 
 from .damage import KINDS, Damaged, damaged_records
+from .sender import Sender, observe
 from .topic_tail import TopicTail
 from .worker_process import Workers
 
@@ -36,103 +30,71 @@ def workers(settings: Settings, tmp_path: Path) -> Iterator[Workers]:
         yield started
 
 
-@dataclass
-class Sender:
-    """librdkafka, which unlike aiokafka also sends what nobody should send."""
-
-    settings: Settings
-    topics: Topics
-
-    def __post_init__(self) -> None:
-        self.places: dict[Place, Damaged] = {}
-        """Where each damaged record lies."""
-        self._chance = random.Random(5)
-        self._producer = Producer(
-            {
-                "bootstrap.servers": self.settings.bootstrap_servers,
-                "message.max.bytes": 8 * 1024 * 1024,
-                "linger.ms": 5,
-            }
-        )
-
-    def damaged(self, record: Damaged) -> None:
-        topics = self.topics
-        topic = topics.observation(record.modality) if record.modality else topics.repartition
-
-        def delivered(error: Any, message: Any) -> None:
-            assert error is None, error
-            self.places[topic, message.partition(), message.offset()] = record
-
-        self._producer.produce(
-            topic,
-            record.value,
-            record.key,
-            self._chance.randrange(self.settings.partitions),
-            delivered,
-            timestamp=record.timestamp or 0,
-            headers=record.headers,
-        )
-        self._producer.poll(0)
-
-    def good(self, observation: Observation) -> None:
-        self._producer.produce(
-            self.topics.observation(observation.modality),
-            encode(observation, self._chance.choice(["avro", "json"])),
-            observation.unit_id.encode(),
-            home_partition(observation.unit_id, self.settings.partitions),
-        )
-
-    async def flush(self) -> None:
-        assert await asyncio.to_thread(self._producer.flush, 60) == 0
+@pytest.fixture
+def sender(settings: Settings) -> Iterator[Sender]:
+    with Sender(settings) as opened:
+        yield opened
 
 
-def observations(prefix: str, units: int) -> Iterator[Observation]:
-    """All six of each unit, taken when they are asked for."""
-    for index in range(units):
-        unit = simulate_unit(3, index, prefix=prefix)
-        for modality in MODALITIES:
-            now = time.time_ns() // 1_000_000
-            seen = f"{unit.unit_id}-{modality}"
-            yield Observation(unit.unit_id, seen, now, f"{modality}-1", unit.payload(modality))
-
-
-async def test_damaged_records_become_dead_letters(workers: Workers, topics: Topics) -> None:
+async def test_damaged_records_become_dead_letters(
+    workers: Workers, topics: Topics, sender: Sender
+) -> None:
     settings = workers.settings
     worker = workers.start()
     await workers.ready()
     pid = worker.pid
-    sender = Sender(settings, topics)
+    units = [f"GOOD-{number}" for number in range(GOOD_UNITS)]
     async with (
         TopicTail(settings, topics.dead_letter) as dead,
         TopicTail(settings, topics.decisions) as decisions,
     ):
-        good = observations("GOOD", GOOD_UNITS)
+        good = (observation for unit in units for observation in observe(unit))
         every = DAMAGED // (GOOD_UNITS * len(MODALITIES))
+        places: dict[Place, Damaged] = {}
+        chance = random.Random(5)
         for number, record in enumerate(damaged_records(DAMAGED, seed=11)):
-            sender.damaged(record)
+            send_damaged(sender, record, chance.randrange(settings.partitions), places)
             if number % every == 0 and (observation := next(good, None)):
-                sender.good(observation)
+                sender.observation(observation, encoding=chance.choice(["avro", "json"]))
             if number % 500 == 0:
                 await asyncio.sleep(0)
         await sender.flush()
         assert next(good, None) is None
-        assert len(sender.places) == DAMAGED
+        assert len(places) == DAMAGED
         await workers.until(lambda: len(dead.records) >= DAMAGED, "10,000 dead letters", 120)
         await workers.until(lambda: len(decisions.records) >= GOOD_UNITS, "the good ones", 30)
-        for observation in observations("AFTER", 1):
-            sender.good(observation)
-        await sender.flush()
-        await workers.until(lambda: bool(decisions.of_unit("AFTER-000000")), "one more unit", 30)
+        for observation in observe("AFTER"):
+            sender.observation(observation)
+        await workers.until(lambda: bool(decisions.of_unit("AFTER")), "one more unit", 30)
 
     assert worker.running
     assert worker.pid == pid
-    units = {f"GOOD-{index:06d}" for index in range(GOOD_UNITS)} | {"AFTER-000000"}
     decided = decisions.decisions()
-    assert Counter(d.unit_id for d in decided) == dict.fromkeys(units, 1)
+    assert Counter(d.unit_id for d in decided) == dict.fromkeys([*units, "AFTER"], 1)
     assert {(d.status, d.passage.closed_by, len(d.missing)) for d in decided} == {
         ("final", "complete", 0)
     }
-    assert_all_dead(dead.records, sender.places, topics)
+    assert_all_dead(dead.records, places, topics)
+
+
+def send_damaged(
+    sender: Sender, record: Damaged, partition: int, places: dict[Place, Damaged]
+) -> None:
+    topics = sender.topics
+    topic = topics.observation(record.modality) if record.modality else topics.repartition
+
+    def delivered(partition: int, offset: int) -> None:
+        places[topic, partition, offset] = record
+
+    sender.record(
+        topic,
+        record.value,
+        record.key,
+        partition,
+        record.headers,
+        timestamp=record.timestamp,
+        delivered=delivered,
+    )
 
 
 def assert_all_dead(letters: list[Any], places: dict[Place, Damaged], topics: Topics) -> None:

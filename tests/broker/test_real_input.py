@@ -24,7 +24,6 @@ from typing import Any
 import fastavro
 import jsonschema
 import pytest
-from confluent_kafka import Producer
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from schemas.decision import Decision
@@ -34,6 +33,7 @@ from stream.settings import Settings
 from stream.topics import Topics
 
 from .real_data import photograph, spectrum, work_order
+from .sender import ANY, Sender
 from .topic_tail import TopicTail
 from .worker_process import SHORT, Workers
 
@@ -46,6 +46,12 @@ Send = Callable[[Modality, Fields], None]
 def workers(settings: Settings, tmp_path: Path) -> Iterator[Workers]:
     with Workers(settings.model_copy(update=SHORT), tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+def sender(settings: Settings) -> Iterator[Sender]:
+    with Sender(settings) as opened:
+        yield opened
 
 
 @dataclass(frozen=True)
@@ -134,20 +140,16 @@ def by_kcat(kcat: Kcat, settings: Settings, folder: Path, *options: str) -> Send
     return send
 
 
-def by_confluent(settings: Settings, **how: Any) -> Send:
+def by_confluent(sender: Sender, key: str | None = None, partition: int = ANY) -> Send:
     """librdkafka with its defaults, `consistent_random` among them."""
-    producer = Producer({"bootstrap.servers": settings.bootstrap_servers})
 
     def send(modality: Modality, fields: Fields) -> None:
-        failures: list[Any] = []
-        producer.produce(
-            Topics.of(settings).observation(modality),
+        sender.record(
+            sender.topics.observation(modality),
             as_avro(modality, fields),
-            on_delivery=lambda error, _: failures.append(error) if error else None,
-            **how,
+            None if key is None else key.encode(),
+            partition,
         )
-        assert producer.flush(30) == 0
-        assert not failures
 
     return send
 
@@ -174,7 +176,7 @@ def wrong(unit_id: str, settings: Settings) -> int:
 
 
 async def decide_once(
-    workers: Workers, topics: Topics, sent: dict[str, Send]
+    workers: Workers, topics: Topics, sender: Sender, sent: dict[str, Send]
 ) -> dict[str, set[int]]:
     """Send every unit in its way, all among each other; each gets the one decision it should.
 
@@ -187,6 +189,7 @@ async def decide_once(
     for modality in SEEN:
         for unit_id, send in sent.items():
             send(modality, said[unit_id][modality])
+    await sender.flush()
     last = time.monotonic()
     async with TopicTail(workers.settings, topics.decisions) as decisions:
         await workers.until(
@@ -242,21 +245,21 @@ def summary(decision: Decision) -> dict[str, object]:
     }
 
 
-async def test_confluent_kafka_with_avro(workers: Workers, topics: Topics) -> None:
+async def test_confluent_kafka_with_avro(workers: Workers, topics: Topics, sender: Sender) -> None:
     s = workers.settings
     keyed, unkeyed, astray = (unit(way, s) for way in ("keyed", "null-key", "wrong-partition"))
     ways = {
-        keyed: by_confluent(s, key=keyed),
-        unkeyed: by_confluent(s),
-        astray: by_confluent(s, key=astray, partition=wrong(astray, s)),
+        keyed: by_confluent(sender, key=keyed),
+        unkeyed: by_confluent(sender),
+        astray: by_confluent(sender, key=astray, partition=wrong(astray, s)),
     }
-    lay = await decide_once(workers, topics, ways)
+    lay = await decide_once(workers, topics, sender, ways)
     assert lay[keyed] == {crc32_partition(keyed, s)} != {home(keyed, s)}
     assert lay[astray] == {wrong(astray, s)}
 
 
 async def test_kcat_with_json_and_both_mixed(
-    workers: Workers, topics: Topics, kcat: Kcat, tmp_path: Path
+    workers: Workers, topics: Topics, sender: Sender, kcat: Kcat, tmp_path: Path
 ) -> None:
     s = workers.settings
     keyed, unkeyed, astray, mixed = (
@@ -267,7 +270,7 @@ async def test_kcat_with_json_and_both_mixed(
         """The photograph with kcat and no key, the spectrum by Java's partitioner, ..."""
         senders = {
             Modality.VISUAL: by_kcat(kcat, s, tmp_path),
-            Modality.SPECTRAL: by_confluent(s, key=mixed, partition=home(mixed, s)),
+            Modality.SPECTRAL: by_confluent(sender, key=mixed, partition=home(mixed, s)),
             Modality.TEXT: by_kcat(kcat, s, tmp_path, "-k", mixed),
         }
         senders[modality](modality, fields)
@@ -278,6 +281,6 @@ async def test_kcat_with_json_and_both_mixed(
         astray: by_kcat(kcat, s, tmp_path, "-k", astray, "-p", str(wrong(astray, s))),
         mixed: mix,
     }
-    lay = await decide_once(workers, topics, ways)
+    lay = await decide_once(workers, topics, sender, ways)
     assert lay[keyed] == {crc32_partition(keyed, s)} != {home(keyed, s)}
     assert lay[astray] == {wrong(astray, s)}

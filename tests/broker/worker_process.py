@@ -29,8 +29,6 @@ from pydantic import SecretStr
 from schemas.limits import Limits
 from stream.settings import CONFIG_VARIABLE, PREFIX, Settings
 
-WEIGHTS_VARIABLE = "REGRADE_TEST_WEIGHTS"
-"""Names other weights than those that ship for the workers under test."""
 TAIL = 60
 """Lines of a log that a failure shows."""
 SHORT: dict[str, Any] = {
@@ -46,17 +44,8 @@ SHORT: dict[str, Any] = {
 _LAUNCH = """
 import ctypes, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-try:
-    from stream.cli import main
-except ImportError:  # TRANSITIONAL
-    from stream.errors import RegradeError
-    from stream.settings import Settings
-    from stream.worker import run_worker
-    try:
-        sys.exit(run_worker(Settings.load()))
-    except RegradeError as error:
-        sys.exit(str(error))
 sys.argv = ["regrade", "worker"]
+from stream.cli import main
 sys.exit(main())
 """
 
@@ -264,8 +253,6 @@ def environment(settings: Settings) -> dict[str, str]:
                 values[f"{PREFIX}LIMITS__{bound.upper()}"] = str(number)
         elif value is not None and value != field.default:
             values[PREFIX + name.upper()] = _plain(value)
-    if WEIGHTS_VARIABLE in os.environ and settings.weights_path is None:
-        values[f"{PREFIX}WEIGHTS_PATH"] = os.environ[WEIGHTS_VARIABLE]
     return values
 
 

@@ -117,8 +117,9 @@ def test_a_thermal_grid(write) -> None:
 
 
 @pytest.mark.parametrize(
-    "array", [np.array([[{}]], dtype=object), np.zeros(4), np.array([["a", "b"]]), np.zeros((2, 2), complex)]
-)  # fmt: skip
+    "array",
+    [np.array([[{}]], object), np.zeros(4), np.array([["a", "b"]]), np.zeros((2, 2), complex)],
+)
 def test_other_arrays_are_refused(write, array) -> None:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=True)

@@ -108,3 +108,9 @@ def test_torch_is_left_as_it_was(tiny: TrainConfig) -> None:
     training.train(replace(tiny, epochs=1, threads=2))
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch": 0}, {"full": 1.5}, {"threads": 0}])
+def test_a_recipe_that_cannot_be_followed_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        TrainConfig(**wrong)  # type: ignore[arg-type]
