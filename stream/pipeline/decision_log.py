@@ -12,7 +12,7 @@ from aiokafka import TopicPartition as KafkaTP
 from pydantic import ValidationError
 
 from schemas.decision import Decision
-from stream.connection import client_options
+from stream.connection import client_options, stop_client
 from stream.settings import Settings
 from stream.tail import POLL_MS, at_end, read_to_end
 from stream.topics import Topics
@@ -59,7 +59,7 @@ async def read_decisions(
             if decision := _decision(record):
                 yield decision
     finally:
-        await consumer.stop()
+        await stop_client(consumer)
 
 
 def _decision(record: object) -> Decision | None:
@@ -107,4 +107,4 @@ async def _oldest_uncommitted(
             unread = {tp for tp in unread if not await at_end(consumer, tp)}
         return oldest
     finally:
-        await consumer.stop()
+        await stop_client(consumer)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from stream.connection import client_options, connecting
+from stream.connection import client_options, connecting, stop_client
 from stream.errors import RecordTooLarge
 from stream.pipeline.record import Outgoing
 from stream.settings import Settings, ms
@@ -46,7 +46,7 @@ class Publisher:
 
     async def stop(self) -> None:
         if self._producer is not None:
-            await self._producer.stop()
+            await stop_client(self._producer)
             self._producer = None
 
     async def deliver(self, records: Sequence[Outgoing], ours: Callable[[], bool]) -> bool:
