@@ -1,12 +1,14 @@
-"""Faust's aiokafka transport with the three things that it does not let us set.
+"""Faust's aiokafka transport with the four things that it does not let us set.
 
 1. The frontier decides what is committed. Faust counts acknowledgements itself, and its count
    passes over held messages when they come out of order (faust-streaming issue 606).
 2. `fetch_max_wait_ms`, hard-coded to 1500, which some brokers make us wait for.
-3. How far each partition has been read and when the broker last answered, for the watermark.
+3. Records that aiokafka cannot read are stepped over instead of stopping the worker.
+4. How far each partition has been read and when the broker last answered, for the watermark.
 """
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any, ClassVar
 
 import aiokafka
@@ -17,6 +19,7 @@ from faust.types import TP
 
 from stream.pipeline.machinery import Reading
 from stream.pipeline.record import TopicPartition
+from stream.unreadable import fetch_over_unreadable
 
 UNKNOWN = Reading(caught_up=False, handed=-1, polled_at=None)
 
@@ -35,7 +38,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
-        records = await super()._fetch_records(*args, **kwargs)
+        fetch = partial(super()._fetch_records, *args, **kwargs)
+        records = await fetch_over_unreadable(self._ensure_consumer(), fetch)
         for tp, batch in records.items():
             if batch:
                 self._handed[TopicPartition(tp.topic, tp.partition)] = batch[-1].offset

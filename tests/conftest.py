@@ -1,10 +1,24 @@
-"""What every test shares: no settings of the developer's own leak in."""
+"""What every test shares: brokers for those that ask, and no settings of the developer's own."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from stream.settings import CONFIG_VARIABLE, PREFIX
+
+pytest_plugins = ["support.brokers"]
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by folder, so that `-m "not broker"` leaves out all that needs one."""
+    for item in items:
+        for folder, marks in {"broker": ["broker"], "chaos": ["broker", "chaos"]}.items():
+            if HERE / folder in item.path.parents:
+                for mark in marks:
+                    item.add_marker(mark)
 
 
 @pytest.fixture(autouse=True)

@@ -106,5 +106,7 @@ async def _oldest_uncommitted(
                     unread.discard(tp)
             unread = {tp for tp in unread if not await at_end(consumer, tp)}
         return oldest
+    except UnicodeDecodeError:
+        return dict.fromkeys(homes, 0)  # an unreadable record (stream.unreadable): read all
     finally:
         await stop_client(consumer)

@@ -20,7 +20,7 @@ from schemas.modality import Modality
 from schemas.observation import Observation, Payload
 from stream.partitioner import home_partition
 from stream.pipeline.progress import Progress
-from stream.pipeline.record import Record
+from stream.pipeline.record import UNREADABLE_HEADER, Record
 from stream.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Dead:
 
     error: Exception
     stage: str
-    """Where it failed: decode, clock, route or encode."""
+    """Where it failed: fetch, route, decode, clock or encode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,11 @@ class Intake:
         ]
 
     def _read(self, record: Record, wall_ms: int) -> "_Decoded | Misrouted | Progress | Dead":
-        stage = "route"
+        stage = "fetch"
         try:
+            if unreadable := dict(record.headers).get(UNREADABLE_HEADER):
+                raise Malformed(unreadable.decode())
+            stage = "route"
             if record.topic == self.topics.repartition and (progress := Progress.of(record)):
                 return progress
             origin = self._origin(record)

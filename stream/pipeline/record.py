@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+UNREADABLE_HEADER = "regrade.unreadable"
+"""On the stand-in for a record whose bytes the client library cannot read: why."""
+
 Headers = Sequence[tuple[str, bytes | None]]
 
 

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.damage import KINDS, Damaged, damaged_records
+from support.sender import Sender, observe
+from support.topic_tail import TopicTail
+from support.worker_process import Workers
 
 from schemas.modality import MODALITIES
 from stream.settings import Settings
 from stream.topics import Topics
-
-from .damage import KINDS, Damaged, damaged_records
-from .sender import Sender, observe
-from .topic_tail import TopicTail
-from .worker_process import Workers
 
 DAMAGED = 10_000
 GOOD_UNITS = 40

@@ -25,17 +25,16 @@ import fastavro
 import jsonschema
 import pytest
 from fastavro.schema import fingerprint, to_parsing_canonical_form
+from support.real_data import photograph, spectrum, work_order
+from support.sender import ANY, Sender
+from support.topic_tail import TopicTail
+from support.worker_process import SHORT, Workers
 
 from schemas.decision import Decision
 from schemas.modality import MODALITIES, Modality
 from stream.partitioner import home_partition
 from stream.settings import Settings
 from stream.topics import Topics
-
-from .real_data import photograph, spectrum, work_order
-from .sender import ANY, Sender
-from .topic_tail import TopicTail
-from .worker_process import SHORT, Workers
 
 SEEN = (Modality.VISUAL, Modality.SPECTRAL, Modality.TEXT)
 Fields = dict[str, Any]
@@ -284,3 +283,35 @@ async def test_kcat_with_json_and_both_mixed(
     lay = await decide_once(workers, topics, sender, ways)
     assert lay[keyed] == {crc32_partition(keyed, s)} != {home(keyed, s)}
     assert lay[astray] == {wrong(astray, s)}
+
+
+async def test_a_header_name_that_is_not_utf8_stops_nothing(
+    workers: Workers, topics: Topics, kcat: Kcat, tmp_path: Path
+) -> None:
+    """The client library cannot read such a record; the good ones around it must be decided."""
+    settings = workers.settings
+    unit_id = unit("kcat-headers", settings)
+    key = ["-k", unit_id, "-p", str(home(unit_id, settings))]
+    send = by_kcat(kcat, settings, tmp_path, *key)
+    poison = by_kcat(kcat, settings, tmp_path, *key, "-H", b"\xff\xfe=1")
+    stray = observe(unit_id, Modality.TEXT) | {"observation_id": "poison"}
+    send(Modality.TEXT, observe(unit_id, Modality.TEXT))
+    poison(Modality.TEXT, stray)
+    send(Modality.VISUAL, observe(unit_id, Modality.VISUAL))
+    worker = workers.start()  # it finds the poison in its backlog, and when it looks for its start
+    poison(Modality.TEXT, stray)
+    send(Modality.SPECTRAL, observe(unit_id, Modality.SPECTRAL))
+    async with (
+        TopicTail(settings, topics.decisions) as decided,
+        TopicTail(settings, topics.dead_letter) as dead,
+    ):
+        await workers.until(lambda: bool(decided.of_unit(unit_id)), "the unit decided")
+        await workers.until(lambda: len(dead.records) == 2, "both in the dead letters")
+    (decision,) = decided.of_unit(unit_id)
+    assert {evidence.modality for evidence in decision.evidence} == set(SEEN)
+    told = [dict(letter.headers) for letter in dead.records]
+    assert {headers["__connect.errors.offset"] for headers in told} == {b"1", b"2"}
+    for headers in told:
+        assert headers["__connect.errors.topic"] == topics.observation(Modality.TEXT).encode()
+        assert headers["__connect.errors.stage"] == b"fetch"
+    assert worker.running

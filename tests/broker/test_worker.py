@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from support.sender import ANY, Sender, now_ms, observe
+from support.topic_tail import TopicTail
+from support.worker_process import SHORT, Workers
 
 from schemas.decision import Decision
 from schemas.modality import MODALITIES, Modality
 from stream.connection import client_options
 from stream.settings import Settings
 from stream.topics import Topics, create_topics
-
-from .sender import ANY, Sender, now_ms, observe
-from .topic_tail import TopicTail
-from .worker_process import SHORT, Workers
 
 SOME = (Modality.VISUAL, Modality.TEXT)
 REST = tuple(m for m in MODALITIES if m not in SOME)
@@ -162,13 +161,14 @@ async def test_what_comes_after_retirement_is_kept_aside(
 async def test_a_misrouted_backlog_gives_complete_decisions(
     workers: Workers, topics: Topics, sender: Sender
 ) -> None:
-    """Written while no worker ran, by librdkafka's default partitioner, some minutes ago."""
+    """Written while no worker ran, half by Java's partitioner, half by librdkafka's default."""
     units = [f"LT-{number}" for number in range(200)]
     began = now_ms() - 300_000
     for number, unit in enumerate(units):
         for step, observation in enumerate(observe(unit)):
             at = began + 50 * number + 400 * step
-            sender.observation(replace(observation, captured_at=at), partition=ANY)
+            partition = ANY if step % 2 else sender.home(unit)
+            sender.observation(replace(observation, captured_at=at), partition=partition)
     await sender.flush()
     workers.start()
     async with TopicTail(workers.settings, topics.decisions) as decisions:
@@ -181,7 +181,7 @@ async def test_a_misrouted_backlog_gives_complete_decisions(
     assert Counter(d.unit_id for d in decided) == dict.fromkeys(units, 1)
     assert all(observed(d) == ids(d.unit_id) for d in decided)
     moved = [e for d in decided for e in d.evidence if e.partition != sender.home(d.unit_id)]
-    assert len(moved) > len(units)  # five in six of 1,200
+    assert len(moved) > 2 * len(units)  # five in six of 600
 
 
 async def test_reads_every_compression_that_kafka_has(patient: Workers, topics: Topics) -> None:
@@ -271,6 +271,8 @@ async def test_a_killed_worker_is_replaced_without_a_trace(
         for observation in observe("HALF", SOME):
             sender.observation(observation)
         await patient.until(lambda: bool(decisions.of_unit("DONE")), "the first decision", 15)
+        committed = time.monotonic() + 3 * patient.settings.commit_interval
+        await patient.until(lambda: time.monotonic() > committed)
         first.kill()
         patient.start()
         for observation in observe("HALF", REST):
@@ -279,8 +281,5 @@ async def test_a_killed_worker_is_replaced_without_a_trace(
         quiet = time.monotonic() + 2
         await patient.until(lambda: time.monotonic() > quiet)
     decided = decisions.decisions()
-    assert {d.unit_id: observed(d) for d in decided} == {u: ids(u) for u in ("DONE", "HALF")}
-    assert {d.decision_id for d in decided if d.unit_id == "HALF"} == {
-        decisions.of_unit("HALF")[0].decision_id
-    }
-    assert len({d.decision_id for d in decided}) == 2
+    assert Counter(d.unit_id for d in decided) == {"DONE": 1, "HALF": 1}
+    assert all(observed(d) == ids(d.unit_id) for d in decided)

@@ -1,4 +1,4 @@
-"""A real broker for every test in this folder, one a session, and fresh topics for each test.
+"""A real broker for every test that asks for one, one a session, and fresh topics for each test.
 
 Found in this order: REGRADE_TEST_BROKER=host:port; KAFKA_HOME, an Apache Kafka distribution, of
 which a single node is started in KRaft mode; Docker through testcontainers; else the embedded
@@ -24,14 +24,6 @@ from stream.settings import Settings
 from stream.topics import Topics, check_topics, create_topics
 
 APACHE_KAFKA_IMAGE = "apache/kafka:4.0.0"
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this folder, so that `-m "not broker"` leaves it out."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.broker)
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +61,13 @@ def _real_kafka_only(request: pytest.FixtureRequest) -> None:
             "the embedded broker cannot do this;"
             " set REGRADE_TEST_BROKER or KAFKA_HOME, or start Docker"
         )
+
+
+@pytest.fixture
+def own_broker() -> Iterator[EmbeddedBroker]:
+    """An embedded broker for one test alone, which may suspend it."""
+    with EmbeddedBroker() as broker:
+        yield broker
 
 
 @pytest.fixture

@@ -32,8 +32,7 @@ from schemas.observation import (
     Thermal,
     Visual,
 )
-
-from .sender import Headers
+from support.sender import Headers
 
 HOUR = 3_600_000
 OVERSIZED = 6
