@@ -21,7 +21,7 @@ from stream.pipeline.decision_log import read_decisions
 from stream.pipeline.frontier import Frontier, Token
 from stream.pipeline.home import Home
 from stream.pipeline.intake import Dead, Examined, Misrouted
-from stream.pipeline.machinery import Machinery
+from stream.pipeline.machinery import Machinery, Reading
 from stream.pipeline.progress import Progress, ProgressTeller
 from stream.pipeline.record import Outgoing, Record, TopicPartition
 
@@ -69,6 +69,7 @@ class Generation:
         self._taken: dict[TopicPartition, int] = {}
         self._paused: frozenset[TopicPartition] = frozenset()
         self._beaten_at = now
+        self._answered = True
         self._suspended = False
         self._closing = False
 
@@ -117,12 +118,24 @@ class Generation:
                 self._m.consumer.rejoin()
         return not self._suspended
 
+    def _readings(self) -> dict[TopicPartition, Reading]:
+        tps = [tp for home in self._homes.values() for tp in home.tps]
+        return {tp: self._m.consumer.reading(tp) for tp in tps}
+
+    def _is_answering(self) -> bool:
+        """Whether the broker has answered a fetch lately."""
+        polled = max((r.polled_at for r in self._readings().values() if r.polled_at), default=0)
+        return self._m.clock.wall_ms() - polled <= ANSWER_TIMEOUT_MS
+
     # -- the loops ------------------------------------------------------------------------
 
     async def _beat(self) -> None:
         while not self._closing:
             if self.is_ours():
                 self._beaten_at = self._m.clock.now()
+            # Remembered until the watermark is looked at: that may wait for a publication, and
+            # by then a broker that was away may have answered again.
+            self._answered = self._answered and self._is_answering()
             await asyncio.sleep(BEAT)
 
     async def _restore(self) -> None:
@@ -234,20 +247,16 @@ class Generation:
 
     def _advance(self) -> Iterator[Effect]:
         now, wall_ms = self._m.clock.now(), self._m.clock.wall_ms()
-        tps = [
-            tp for home in self._homes.values() for tp in (*home.inputs.values(), home.repartition)
-        ]
-        readings = {tp: self._m.consumer.reading(tp) for tp in tps}
+        readings = self._readings()
         at_end = {
             tp
             for tp, reading in readings.items()
             if reading.caught_up and self._taken.get(tp, -1) >= reading.handed
         }
-        polled = max((r.polled_at for r in readings.values() if r.polled_at), default=0)
-        answering = wall_ms - polled <= ANSWER_TIMEOUT_MS
+        answering, self._answered = self._answered and self._is_answering(), True
         for home in self._homes.values():
             yield from self._effects_of(home.advance(now, wall_ms, at_end, answering=answering))
-        for outgoing in self._teller.due(now, lagging=set(tps) - at_end):
+        for outgoing in self._teller.due(now, lagging=readings.keys() - at_end):
             yield Publish(outgoing)
         self._hold_back(now)
         self._count()

@@ -14,7 +14,7 @@ from stream.topics import Topics, create_topics
 pytestmark = pytest.mark.timeout(280)
 
 # Take-over after a kill takes seconds, in which stations go on sending.
-PATIENT = SHORT | {"window": 10.0, "grace": 8.0}
+PATIENT = SHORT | {"window": 8.0, "grace": 6.0}
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def assert_flawless(report: AuditReport, units: int) -> None:
 
 
 async def test_three_kills_under_load(line: Settings, topics: Topics, tmp_path) -> None:
-    load = Load(units=2_000, rate=60)
+    load = Load(units=2_000, rate=70)
     with Workers(line, tmp_path) as workers:
         worker = workers.start()
         await workers.ready()
@@ -47,7 +47,7 @@ async def test_three_kills_under_load(line: Settings, topics: Topics, tmp_path) 
 
 
 async def test_workers_join_and_leave_under_load(line: Settings, topics: Topics, tmp_path) -> None:
-    load = Load(units=2_000, rate=60)
+    load = Load(units=2_000, rate=70)
     with Workers(line, tmp_path) as workers:
         first = workers.start()
         await workers.ready()
