@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from agents.simulator import LinePlan, LineTiming, ScheduledObservation
 from stream.audit import AuditReport, ObservationKey, Produced, ProducedPassage, audit
@@ -25,12 +26,14 @@ class Load:
     units: int
     rate: float
     seed: int = 11
-    start_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    sent: int = 0
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def plan(self) -> LinePlan:
+        """Begins when it is first asked for: a line that is behind time when it starts is late."""
+        start_ms = time.time_ns() // 1_000_000
         timing = LineTiming(dropout=0.15, span_s=3.0, max_delay_s=0.8, duplicates=0.02)
-        self.plan = LinePlan(self.units, self.seed, self.start_ms, self.rate, timing=timing)
-        self.sent = 0
+        return LinePlan(self.units, self.seed, start_ms, self.rate, timing=timing)
 
     @property
     def produced(self) -> Produced:
