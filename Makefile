@@ -11,7 +11,7 @@ find_python = for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done
 PYTHON ?= $(shell $(find_python))
 TORCH := torch==2.13.0
-# ARGS are for the command: make demo ARGS="--units 50", make test-only ARGS="tests/unit -x".
+# ARGS are for the command: make demo ARGS="--units 50", make test-only ARGS="-x".
 ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -30,7 +30,8 @@ demo: $(VENV)/.demo  ## watch 300 simulated laptops being decided, on an embedde
 test: lint test-only  ## everything that must be green: lint, then all tests on a real broker
 
 test-only: $(VENV)/.dev  ## the tests alone
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal -m "not chaos" $(ARGS)
+	$(BIN)/pytest -m chaos
 
 lint: $(VENV)/.dev  ## style, types (strict), layers
 	$(BIN)/ruff check .

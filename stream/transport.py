@@ -7,6 +7,7 @@
 4. How far each partition has been read and when the broker last answered, for the watermark.
 """
 
+import time
 from collections.abc import Collection
 from functools import partial
 from typing import Any, ClassVar
@@ -30,6 +31,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def __post_init__(self) -> None:
         super().__post_init__()
         self._handed: dict[TopicPartition, int] = {}
+        self._handed_at: dict[TopicPartition, int] = {}
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -42,7 +44,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         records = await fetch_over_unreadable(self._ensure_consumer(), fetch)
         for tp, batch in records.items():
             if batch:
-                self._handed[TopicPartition(tp.topic, tp.partition)] = batch[-1].offset
+                key = TopicPartition(tp.topic, tp.partition)
+                self._handed[key] = batch[-1].offset
+                self._handed_at[key] = time.time_ns() // 1_000_000
         return records
 
     async def _commit(self, offsets: dict[TP, int]) -> bool:
@@ -70,13 +74,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         known = state.highwater is not None and state.has_valid_position
         return Reading(
             # The position also passes over what is never handed out, such as markers.
-            caught_up=known and state.position >= state.highwater,
+            # And only a fetch since then that brought nothing proves the end: with a piece of a
+            # backlog the embedded broker tells that piece's end as the highwater mark.
+            caught_up=known
+            and state.position >= state.highwater
+            and (state.timestamp or 0) > self._handed_at.get(tp, 0),
             handed=self._handed.get(tp, -1),
             polled_at=state.timestamp,
         )
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         self._handed.clear()  # every partition starts anew at its committed offset
+        self._handed_at.clear()
         await super().on_partitions_assigned(assigned, generation_id)
 
     def rejoin(self) -> None:
