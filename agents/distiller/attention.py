@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from agents.distiller.closed_form import entangled, unentangled
+from agents.distiller.circuits.closed_form import entangled, unentangled
 
 Variant = Literal["hybrid", "classical-twin", "no-entanglement"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.distiller.closed_form import entangled, unentangled
+from agents.distiller.circuits.closed_form import entangled, unentangled
 
 with warnings.catch_warnings():  # PennyLane's dependencies deprecate things among themselves
     warnings.simplefilter("ignore")
-    from agents.distiller.circuits import expectations
+    from agents.distiller.circuits.reference import expectations
 
 
 def assert_equal(ours: Tensor | Sequence[Tensor], theirs: Tensor | Sequence[Tensor]) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 
 def entangled(q: Tensor, k: Tensor, w: Tensor) -> Tensor:
-    """<Z_i> of the circuit of `circuits.pair_circuit` with L = 2.
+    """<Z_i> of the circuit of `reference.pair_circuit` with L = 2.
 
     Args:
         q: query angles in radians, shape (..., n), n >= 2.

@@ -1,0 +1,1 @@
+"""The circuit in three ways that the tests hold together: PennyLane's, and two exact ones."""
