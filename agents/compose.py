@@ -1,4 +1,4 @@
-"""Puts a decision together: the join's revision, the prediction, the policy's verdict."""
+"""Puts a decision together: the join's revision, the prediction, the policy's verdict, the plan."""
 
 from datetime import UTC, datetime
 
@@ -7,6 +7,7 @@ from agents.policy import Verdict
 from agents.prediction import Prediction
 from schemas.decision import (
     Decision,
+    Disassembly,
     DistillerInfo,
     Evidence,
     MaterialFinding,
@@ -19,6 +20,7 @@ def compose_decision(
     revision: Revision,
     prediction: Prediction,
     verdict: Verdict,
+    disassembly: Disassembly,
     distiller: DistillerInfo,
     *,
     decided_at: int,
@@ -46,6 +48,7 @@ def compose_decision(
         material=MaterialFinding(type=verdict.material, probabilities=prediction.material),
         routing=verdict.routing,
         reuse=prediction.reuse,
+        disassembly=disassembly,
         confidence=verdict.confidence,
         uncertainty=verdict.uncertainty,
         criticality=verdict.criticality,
@@ -62,7 +65,7 @@ def compose_decision(
             for arrival in revision.evidence
         ],
         missing=list(revision.missing),
-        distiller=distiller.model_copy(update={"tier": prediction.tier}),
+        distiller=distiller,
         decided_at=_time(decided_at),
         valid_until=_time(decided_at + validity),
     )

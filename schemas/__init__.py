@@ -6,6 +6,7 @@ from schemas.decision import (
     Component,
     Condition,
     Decision,
+    Disassembly,
     DistillerInfo,
     Evidence,
     Grade,
@@ -14,6 +15,7 @@ from schemas.decision import (
     Option,
     PassageInfo,
     Quality,
+    RemovalStep,
     Routing,
 )
 from schemas.errors import (
@@ -51,6 +53,7 @@ __all__ = [
     "Component",
     "Condition",
     "Decision",
+    "Disassembly",
     "DistillerInfo",
     "EmptyRecord",
     "Evidence",
@@ -68,6 +71,7 @@ __all__ = [
     "Payload",
     "Quality",
     "RecordError",
+    "RemovalStep",
     "Routing",
     "Spectral",
     "Text",

@@ -72,6 +72,19 @@ class Condition(StrEnum):
     BOARD_HOT_SPOT = "board-hot-spot"
 
 
+class Tier(StrEnum):
+    """How much of the distiller looked at a unit, from the cheapest up."""
+
+    CLASSICAL = "classical"
+    """No circuit."""
+    SMALL = "small"
+    """A circuit for every ordered pair of modalities."""
+    MEDIUM = "medium"
+    """And one for every three."""
+    LARGE = "large"
+    """And one over all that arrived."""
+
+
 Probability = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda p: round(p, 6))]
 # Always UTC, so that the text ends in Z whatever zone the caller's datetime had.
 Time = Annotated[
@@ -122,6 +135,30 @@ class Routing(_Record):
     hold_for_human: bool
 
 
+class RemovalStep(_Record):
+    """A part to take out."""
+
+    part: str
+    after: list[str]
+    """The parts, among the steps before, that it immediately comes after."""
+    expected_value: float
+    """What it is expected to bring, less its own labour, in the policy's currency."""
+    labour_s: float
+    hazardous: bool
+    """A finding makes it dangerous: such parts come as early as they can be reached."""
+    put_back: bool
+    """It is only in the way and stays with the unit, which lives on: nothing but labour."""
+
+
+class Disassembly(_Record):
+    """What to take out of the unit where it goes next, in a feasible order."""
+
+    steps: list[RemovalStep]
+    """Empty if the unit stays closed, or if nothing is worth its removal."""
+    expected_value: float
+    """Of all steps together; below zero where hazards or replacements cost more than they bring."""
+
+
 class Evidence(_Record):
     """An observation that the decision used, and where its record lies."""
 
@@ -134,13 +171,26 @@ class Evidence(_Record):
     offset: int
 
 
+class Selection(_Record):
+    """Why the tier: what the classical tier thought of the unit, and the rule that followed."""
+
+    uncertainty: Probability
+    """Entropy of its routing probabilities, 0 certain to 1 no idea."""
+    criticality: Probability
+    """How bad a mistake would be by its findings."""
+    rule: str
+    """In words, such as `uncertainty < 0.3 or criticality < 0.6`."""
+
+
 class DistillerInfo(_Record):
-    """Which model decided."""
+    """Which model decided, and how much of it was asked."""
 
     model: str
     version: str
     sha256: str
-    tier: Literal["classical", "small", "medium", "large"]
+    tier: Tier
+    selection: Selection | None = None
+    """None where nobody had to choose, and in decisions of before there were tiers."""
 
 
 class Decision(_Record):
@@ -157,6 +207,8 @@ class Decision(_Record):
     material: MaterialFinding
     routing: Routing
     reuse: dict[Component, Probability]
+    disassembly: Disassembly = Disassembly(steps=[], expected_value=0.0)
+    """Without steps in decisions from before there were plans."""
     confidence: Probability
     uncertainty: Probability
     criticality: Probability

@@ -12,7 +12,9 @@ import faust
 from faust.types import TP
 from prometheus_client import start_http_server
 
+from agents.disassembly import DisassemblyTable
 from agents.distiller.distiller import Distiller
+from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.policy import Policy
 from stream.connection import ssl_context
 from stream.metrics import Metrics
@@ -75,8 +77,14 @@ class App(faust.App):  # type: ignore[misc]
         partitions = report.partitions
         for warning in report.warnings:
             log.warning("%s", warning)
-        distiller = Distiller.load(settings.weights_path, threads=settings.torch_threads)
+        distiller = Distiller.load(
+            settings.weights_path,
+            threads=settings.torch_threads,
+            device=settings.quantum.device,
+            shots=settings.quantum.shots,
+        )
         policy = Policy.load(settings.policy_path)
+        disassembly = DisassemblyTable.load(settings.disassembly_path)
         intake = Intake(topics, partitions, settings.max_clock_skew_ms, settings.limits, distiller)
         await self._publisher.start()
         machinery = Machinery(
@@ -84,8 +92,9 @@ class App(faust.App):  # type: ignore[misc]
             topics,
             partitions,
             intake,
-            distiller,
+            HierarchicalDistillation(distiller, policy.criticality, settings.tiers),
             policy,
+            disassembly,
             self._publisher,
             self.consumer,
             self._executor,

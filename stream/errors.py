@@ -61,3 +61,7 @@ class ReaderClosed(ClientError):
 
 class UndecodableDecision(ClientError):
     """A record on the decisions topic is not a decision (see `DecisionReader`, `on_error`)."""
+
+
+class CollectError(RegradeError):
+    """There is nothing to collect for training, or no way to read or to write it."""

@@ -30,6 +30,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from agents.distiller.thresholds import Thresholds
 from schemas.limits import DEFAULT_LIMITS, Limits
 from schemas.modality import MODALITIES, Modality
 from stream.errors import SettingsError
@@ -58,6 +59,16 @@ def _default_datadir() -> Path:
     except RuntimeError:
         base = Path(tempfile.gettempdir())
     return base / "regrade"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantum:
+    """What runs the distiller's circuits."""
+
+    device: str = "exact"
+    """`exact`: contraction without a state vector; else the name of any PennyLane device."""
+    shots: Count | None = None
+    """Of each circuit on a PennyLane device; None: exact expectations, where the device can."""
 
 
 class Settings(BaseSettings):
@@ -130,8 +141,14 @@ class Settings(BaseSettings):
     torch_threads: Count = 1
     policy_path: Path | None = None
     """The plant's decision policy (YAML); None: the one that ships."""
+    disassembly_path: Path | None = None
+    """How the plant's products come apart and what parts are worth (YAML); None: what ships."""
     weights_path: Path | None = None
     """The distiller's weights (safetensors); None: those that ship."""
+    tiers: Thresholds = Thresholds()
+    """When a tier of the distiller is enough; `REGRADE_TIERS__SMALL_UNCERTAINTY`, or `[tiers]`."""
+    quantum: Quantum = Quantum()
+    """What runs the circuits; `REGRADE_QUANTUM__DEVICE`, or `[quantum]` in the file."""
     limits: Limits = DEFAULT_LIMITS
     """Bounds of one record; `REGRADE_LIMITS__PIXELS`, or `[limits]` in the file."""
 

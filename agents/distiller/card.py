@@ -7,48 +7,74 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from agents.distiller.calibration import calibration_error
-from agents.distiller.dataset import FIRST_INDEX, Dataset, draw_masks
-from agents.distiller.files import MODEL, TIER, VERSION, write_whole
+from agents.distiller.cost import multiply_adds
+from agents.distiller.dataset import FIRST_INDEX, Dataset
+from agents.distiller.files import MODEL, VERSION, write_whole
 from agents.distiller.heads import HEADS
-from agents.distiller.metrics import ALL, CUMULATIVE, SINGLE, accuracies, encode, fuse, mask_of
+from agents.distiller.metrics import (
+    ALL,
+    CUMULATIVE,
+    SINGLE,
+    SUBSETS,
+    accuracies,
+    accuracy,
+    encode,
+    fuse,
+    mask_of,
+)
 from agents.distiller.model import HybridCrossModalDistiller
 
 
-def measure(model: HybridCrossModalDistiller, test: Dataset) -> dict[str, Any]:
-    """Accuracy by the set of modalities; calibration with all and with random ones."""
-    rounded = {
-        shown: {head: round(right, 4) for head, right in scores.items()}
-        for shown, scores in accuracies(model, test).items()
-    }
+@torch.no_grad()
+def measure(
+    model: HybridCrossModalDistiller, teacher: HybridCrossModalDistiller, test: Dataset
+) -> dict[str, Any]:
+    """Accuracy by the set of modalities and by tier, calibration, multiply-adds."""
     h, units = encode(model, test), len(test)
-    masks = {
-        "complete": mask_of(ALL, units),
-        "random subset": draw_masks(units, 0.0, torch.Generator().manual_seed(0)),
-    }
-
-    def errors(temperature: Tensor) -> dict[str, dict[str, float]]:
-        return {
-            kind: {
-                head.name: round(error, 5)
-                for head, error in zip(
-                    HEADS,
-                    calibration_error(fuse(model, h, mask), temperature, test.targets),
-                    strict=True,
-                )
-            }
-            for kind, mask in masks.items()
+    found = {shown: _rounded(scores) for shown, scores in accuracies(model, test).items()}
+    tiers = {
+        tier.value: {
+            "accuracy": _rounded(accuracy(fuse(model, h, mask_of(ALL, units), tier), test.targets)),
+            "multiply_adds": multiply_adds(model, ALL, tier),
         }
-
-    return {
-        "all": rounded[ALL],
-        "single": {shown[0].value: rounded[shown] for shown in SINGLE},
-        "cumulative": {"+".join(shown): rounded[shown] for shown in CUMULATIVE},
-        "calibration_error": errors(model.temperature),
-        "calibration_error_before_temperatures": errors(torch.ones_like(model.temperature)),
+        for tier in model.config.tiers
     }
+    return {
+        "all": found[ALL],
+        "single": {shown[0].value: found[shown] for shown in SINGLE},
+        "cumulative": {"+".join(shown): found[shown] for shown in CUMULATIVE},
+        "tiers": tiers,
+        "teacher": {
+            "accuracy": _rounded(accuracies(teacher, test, [ALL])[ALL]),
+            "multiply_adds": multiply_adds(teacher, ALL),
+        },
+        "calibration_error": calibration(model, test),
+    }
+
+
+def calibration(model: HybridCrossModalDistiller, test: Dataset) -> dict[str, Any]:
+    """Expected calibration error of every tier and head over the 63 subsets: mean and worst."""
+    h = encode(model, test)
+    found: dict[str, Any] = {}
+    for tier in model.config.tiers:
+        errors = []
+        for shown in SUBSETS:
+            mask = mask_of(shown, len(test))
+            said = model.calibrated(fuse(model, h, mask, tier), mask, tier)
+            errors.append(calibration_error(said, test.targets))
+        by_head = zip(HEADS, zip(*errors, strict=True), strict=True)
+        found[tier.value] = {
+            head.name: {"mean": round(sum(e) / len(e), 4), "worst": round(max(e), 4)}
+            for head, e in by_head
+        }
+    return found
+
+
+def _rounded(scores: dict[str, float]) -> dict[str, float]:
+    return {head: round(right, 4) for head, right in scores.items()}
 
 
 def write(
@@ -57,19 +83,17 @@ def write(
     recipe: dict[str, Any],
     metrics: dict[str, Any],
     sha256: str,
-    history: list[float],
+    losses: dict[str, list[float]],
     threads: int,
     seconds: float,
 ) -> None:
     """Write the card beside the weights. Only `seconds` differs between equal runs."""
     sizes = {part: recipe[f"{part}_units"] for part in FIRST_INDEX}
-    parameters = {
-        name: _count(child) for name, child in model.named_children() if _count(child)
-    } | {"gain": 1}
+    parameters = {name: _count(child) for name, child in model.named_children() if _count(child)}
     card = {
         "model": MODEL,
         "version": VERSION,
-        "tier": TIER,
+        "tiers": [tier.value for tier in model.config.tiers],
         "sha256": sha256,
         "command": "regrade train",
         "data": {
@@ -83,11 +107,13 @@ def write(
         "threads": threads,
         "parameters": {**parameters, "total": _count(model)},
         "temperature": {
-            head.name: round(t, 4)
-            for head, t in zip(HEADS, model.temperature.tolist(), strict=True)
+            tier.value: {head.name: round(t, 4) for head, t in zip(HEADS, of_all[-1], strict=True)}
+            for tier, of_all in zip(model.config.tiers, model.temperature.tolist(), strict=True)
         },
         "metrics": metrics,
-        "loss_by_epoch": [round(loss, 4) for loss in history],
+        "loss_by_epoch": {
+            stage: [round(loss, 4) for loss in history] for stage, history in losses.items()
+        },
         "seconds": round(seconds, 1),
         "versions": {
             "python": platform.python_version(),

@@ -4,20 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from agents.distiller.files import WeightsError, read_tensors, write_tensors
-from agents.distiller.model import HybridCrossModalDistiller
 
 
 def save_checkpoint(
     path: Path,
-    model: HybridCrossModalDistiller,
+    learner: nn.Module,
     optimizer: torch.optim.Optimizer,
     recipe: dict[str, Any],
     history: list[float],
 ) -> None:
     """Write parameters, the optimizer's moments, the recipe and the loss of each epoch done."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors = {f"learner.{name}": tensor for name, tensor in learner.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         for name, tensor in moments.items():
             tensors[f"optimizer.{index}.{name}"] = tensor
@@ -38,11 +38,11 @@ def check_recipe(path: Path, recipe: dict[str, Any]) -> None:
 
 def load_checkpoint(
     path: Path,
-    model: HybridCrossModalDistiller,
+    learner: nn.Module,
     optimizer: torch.optim.Optimizer,
     recipe: dict[str, Any],
 ) -> list[float]:
-    """Restore `model` and `optimizer`; returns the loss of each epoch done.
+    """Restore `learner` and `optimizer`; returns the loss of each epoch done.
 
     Raises:
         WeightsError: the file is damaged, or was made by another recipe.
@@ -52,12 +52,12 @@ def load_checkpoint(
     state: dict[int, dict[str, torch.Tensor]] = {}
     parameters: dict[str, torch.Tensor] = {}
     for key, tensor in tensors.items():
-        if key.startswith("model."):
-            parameters[key.removeprefix("model.")] = tensor
+        if key.startswith("learner."):
+            parameters[key.removeprefix("learner.")] = tensor
         else:
             _, index, name = key.split(".")
             state.setdefault(int(index), {})[name] = tensor
-    model.load_state_dict(parameters)
+    learner.load_state_dict(parameters)
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )

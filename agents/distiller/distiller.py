@@ -1,7 +1,8 @@
 """The front of inference: observations' payloads in, calibrated predictions out.
 
 Two steps, because a passage keeps encodings, not payloads: `encode` when an observation arrives,
-`distill` when a passage decides. Both are thread-safe: the network is frozen and only read.
+`distill` when a passage decides (`hierarchy` chooses its tier). Both are thread-safe: the network
+is frozen and only read.
 
 Inference computes in float64. Batches of another composition reach other kernels, which round
 differently; in float64 that is about 1e-15 in a probability. So a replayed decision says the same
@@ -17,12 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agents.distiller.files import MODEL, TIER, VERSION, WEIGHTS, WeightsError, load_model
-from agents.distiller.heads import predictions, probabilities
+from agents.distiller.circuits.backend import EXACT, backend
+from agents.distiller.files import WEIGHTS, WeightsError, load_model
+from agents.distiller.heads import predictions
 from agents.distiller.model import HybridCrossModalDistiller, MissingData, NoEvidence
 from agents.features import FEATURES
 from agents.prediction import Prediction
-from schemas.decision import DistillerInfo
+from schemas.decision import Tier
 from schemas.errors import RecordError, UnusablePayload
 from schemas.modality import Modality
 from schemas.observation import Payload
@@ -37,15 +39,21 @@ class Distiller:
     """A frozen `HybridCrossModalDistiller`; make one with `load`."""
 
     def __init__(
-        self, model: HybridCrossModalDistiller, info: DistillerInfo, *, micro_batch: int = 64
+        self, model: HybridCrossModalDistiller, sha256: str, *, micro_batch: int = 64
     ) -> None:
         self.model = model.double().eval().requires_grad_(False)
-        self.info = info
+        self.sha256 = sha256
         self.micro_batch = micro_batch
 
     @classmethod
     def load(
-        cls, path: Path | None = None, *, threads: int | None = 1, micro_batch: int = 64
+        cls,
+        path: Path | None = None,
+        *,
+        threads: int | None = 1,
+        micro_batch: int = 64,
+        device: str = EXACT,
+        shots: int | None = None,
     ) -> "Distiller":
         """Load weights.
 
@@ -54,9 +62,12 @@ class Distiller:
             threads: of torch, for the whole process; None leaves them as they are. Workers scale
                 by processes, so one is right unless a machine runs a single worker.
             micro_batch: how many units the network sees at a time at most.
+            device: what runs the circuits, see `circuits.backend`.
+            shots: how often it measures each of them; None: exact expectations.
 
         Raises:
             WeightsError: the file is missing, damaged or of another version.
+            BackendError: there is no such device, or shots are not for it.
         """
         if threads is not None:
             torch.set_num_threads(threads)
@@ -65,8 +76,9 @@ class Distiller:
         theirs, ours = model.config.shapes, {m: FEATURES[m].shape for m in model.modalities}
         if theirs != ours:
             raise WeightsError(f"{path} expects other features ({theirs}, not {ours}); train again")
-        info = DistillerInfo(model=MODEL, version=VERSION, sha256=sha256, tier=TIER)
-        return cls(model, info, micro_batch=micro_batch)
+        if model.config.variant == "hybrid":
+            model.run_on(backend(device, shots))
+        return cls(model, sha256, micro_batch=micro_batch)
 
     @property
     def dim(self) -> int:
@@ -97,8 +109,8 @@ class Distiller:
                     results[slot] = row.copy()
         return [r for r in results if r is not None]
 
-    def distill(self, units: Sequence[Mapping[Modality, Encoding]]) -> list[Prediction]:
-        """Predict from the encodings of what arrived of each unit.
+    def distill(self, units: Sequence[Mapping[Modality, Encoding]], tier: Tier) -> list[Prediction]:
+        """Predict from the encodings of what arrived of each unit, by one tier.
 
         Raises:
             NoEvidence: a unit has no encoding at all.
@@ -122,8 +134,9 @@ class Distiller:
         for start in range(0, len(units), self.micro_batch):
             some = slice(start, start + self.micro_batch)
             with torch.inference_mode():
-                logits, _ = self.model.fuse(torch.from_numpy(h[some]), torch.from_numpy(mask[some]))
-                results += predictions(probabilities(logits, self.model.temperature), TIER)
+                shown = torch.from_numpy(mask[some])
+                logits = self.model.fuse(torch.from_numpy(h[some]), shown, tier)
+                results += predictions(self.model.calibrated(logits, shown, tier), tier)
         return results
 
 

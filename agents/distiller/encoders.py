@@ -18,7 +18,7 @@ from schemas.modality import Modality
 
 Shape = tuple[int, ...]
 DROPOUT = 0.2
-"""Of features and hidden units, in training only."""
+"""Of features and hidden units, in training only, unless a configuration says otherwise."""
 
 
 class Standardise(nn.Module):
@@ -49,46 +49,54 @@ class Standardise(nn.Module):
         return ((x - self.mean) / self.std).clamp(-self.CLIP, self.CLIP)
 
 
-def mlp(shape: Shape, dim: int) -> nn.Module:
+def mlp(shape: Shape, dim: int, width: float, dropout: float) -> nn.Module:
     """For a vector of features."""
+    hidden = _units(64, width)
     return nn.Sequential(
-        nn.Flatten(), nn.Dropout(DROPOUT),
-        nn.Linear(prod(shape), 64), nn.GELU(), nn.Dropout(DROPOUT),
-        nn.Linear(64, dim),
+        nn.Flatten(), nn.Dropout(dropout),
+        nn.Linear(prod(shape), hidden), nn.GELU(), nn.Dropout(dropout),
+        nn.Linear(hidden, dim),
     )  # fmt: skip
 
 
-def conv1d(shape: Shape, dim: int) -> nn.Module:
+def conv1d(shape: Shape, dim: int, width: float, dropout: float) -> nn.Module:
     """For curves: (channels, points)."""
+    a, b = _units(12, width), _units(16, width)
     return _flat(
         nn.Sequential(
-            nn.Conv1d(shape[0], 12, 7, stride=2, padding=3), nn.GELU(),
-            nn.Conv1d(12, 16, 5, stride=2, padding=2), nn.GELU(),
-        ), shape, dim,
+            nn.Conv1d(shape[0], a, 7, stride=2, padding=3), nn.GELU(),
+            nn.Conv1d(a, b, 5, stride=2, padding=2), nn.GELU(),
+        ), shape, dim, dropout,
     )  # fmt: skip
 
 
-def conv2d(shape: Shape, dim: int) -> nn.Module:
+def conv2d(shape: Shape, dim: int, width: float, dropout: float) -> nn.Module:
     """For images: (channels, rows, columns)."""
+    a, b, c = _units(8, width), _units(16, width), _units(24, width)
     return _flat(
         nn.Sequential(
-            nn.Conv2d(shape[0], 8, 3, stride=2, padding=1), nn.GELU(),
-            nn.Conv2d(8, 16, 3, stride=2, padding=1), nn.GELU(),
-            nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.GELU(),
-        ), shape, dim,
+            nn.Conv2d(shape[0], a, 3, stride=2, padding=1), nn.GELU(),
+            nn.Conv2d(a, b, 3, stride=2, padding=1), nn.GELU(),
+            nn.Conv2d(b, c, 3, stride=2, padding=1), nn.GELU(),
+        ), shape, dim, dropout,
     )  # fmt: skip
 
 
-def _flat(convolutions: nn.Sequential, shape: Shape, dim: int) -> nn.Module:
+def _units(count: int, width: float) -> int:
+    """So many channels or hidden units, in multiples of two."""
+    return max(2, 2 * round(count * width / 2))
+
+
+def _flat(convolutions: nn.Sequential, shape: Shape, dim: int, dropout: float) -> nn.Module:
     """Followed by a linear map of all that comes out."""
     with torch.no_grad():
         size = convolutions(torch.zeros(1, *shape)).numel()
-    for layer in (nn.Flatten(), nn.Dropout(DROPOUT), nn.Linear(size, dim)):
+    for layer in (nn.Flatten(), nn.Dropout(dropout), nn.Linear(size, dim)):
         convolutions.append(layer)
     return convolutions
 
 
-BODIES: dict[Modality, Callable[[Shape, int], nn.Module]] = {
+BODIES: dict[Modality, Callable[[Shape, int, float, float], nn.Module]] = {
     Modality.VISUAL: conv2d,
     Modality.SPECTRAL: conv1d,
     Modality.TEXT: mlp,
@@ -98,6 +106,9 @@ BODIES: dict[Modality, Callable[[Shape, int], nn.Module]] = {
 }
 
 
-def encoder(modality: Modality, shape: Shape, dim: int) -> nn.Sequential:
-    """The encoder of one modality: (B, *shape) -> (B, dim)."""
-    return nn.Sequential(Standardise(shape), BODIES[modality](shape, dim), nn.LayerNorm(dim))
+def encoder(
+    modality: Modality, shape: Shape, dim: int, width: float = 1.0, dropout: float = DROPOUT
+) -> nn.Sequential:
+    """The encoder of one modality: (B, *shape) -> (B, dim); `width` scales what lies between."""
+    body = BODIES[modality](shape, dim, width, dropout)
+    return nn.Sequential(Standardise(shape), body, nn.LayerNorm(dim))

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, cast
 
 import safetensors.torch
 import torch
@@ -19,11 +19,11 @@ from torch import Tensor
 
 from agents.distiller.encoders import Shape
 from agents.distiller.model import HybridCrossModalDistiller, ModelConfig
+from schemas.decision import Tier
 from schemas.modality import Modality
 
 MODEL = "regrade-6m"
-VERSION = "1"
-TIER: Final[Literal["small"]] = "small"
+VERSION = "2"
 """What decisions say of the model that made them."""
 
 WEIGHTS = Path(__file__).parent / "weights" / "regrade-6m.safetensors"
@@ -87,8 +87,10 @@ def load_model(path: Path) -> tuple[HybridCrossModalDistiller, str]:
             Modality(m): tuple(shape) for m, shape in fields["shapes"].items()
         }
         with torch.random.fork_rng(devices=[]):  # initial values are drawn, then overwritten
-            model = HybridCrossModalDistiller(ModelConfig(**{**fields, "shapes": shapes}))
+            qubits = {Tier(tier): n for tier, n in fields["qubits"].items()}
+            known = {"shapes": shapes, "qubits": qubits, "top": Tier(fields["top"])}
+            model = HybridCrossModalDistiller(ModelConfig(**{**fields, **known}))
         model.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{path} does not fit this version; train again: {error}") from error
     return model.eval(), sha256

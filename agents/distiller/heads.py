@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from agents.prediction import Prediction
-from schemas.decision import Component, Condition, Grade, Material, Option
+from schemas.decision import Component, Condition, Grade, Material, Option, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,12 @@ def losses(logits: Tensor, targets: Sequence[Tensor]) -> list[Tensor]:
 
 
 def probabilities(logits: Tensor, temperature: Tensor) -> list[Tensor]:
-    """Per head (B, size), after division by the head's temperature, shape (heads,)."""
+    """Per head (B, size), after division by the head's temperature, (heads,) or (B, heads)."""
     return [
         torch.softmax(part / t, dim=-1) if head.exclusive else torch.sigmoid(part / t)
-        for head, part, t in zip(HEADS, split(logits), temperature, strict=True)
+        for head, part, t in zip(
+            HEADS, split(logits), torch.split(temperature, 1, dim=-1), strict=True
+        )
     ]
 
 
@@ -73,7 +75,7 @@ def _named(classes: type[E], values: list[float]) -> dict[E, float]:
     return dict(zip(classes, values, strict=True))
 
 
-def predictions(probabilities: Sequence[Tensor], tier: str) -> list[Prediction]:
+def predictions(probabilities: Sequence[Tensor], tier: Tier) -> list[Prediction]:
     """One `Prediction` per row of `probabilities` (as `probabilities` returns them)."""
     rows = zip(*(p.tolist() for p in probabilities), strict=True)
     return [

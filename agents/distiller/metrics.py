@@ -1,6 +1,7 @@
 """What a model gets right, by the set of modalities it is shown."""
 
 from collections.abc import Collection
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from agents.distiller.dataset import Dataset
 from agents.distiller.heads import HEADS, split
 from agents.distiller.model import HybridCrossModalDistiller
+from schemas.decision import Tier
 from schemas.modality import MODALITIES, Modality
 
 Shown = tuple[Modality, ...]
@@ -15,6 +17,10 @@ ALL: Shown = MODALITIES
 SINGLE: tuple[Shown, ...] = tuple((m,) for m in MODALITIES)
 CUMULATIVE: tuple[Shown, ...] = tuple(MODALITIES[:n] for n in range(1, len(MODALITIES) + 1))
 """One more modality at a time, in the order of the registry."""
+SUBSETS: tuple[Shown, ...] = tuple(
+    shown for n in range(1, len(MODALITIES) + 1) for shown in combinations(MODALITIES, n)
+)
+"""All 63."""
 
 
 @torch.no_grad()
@@ -23,17 +29,21 @@ def encode(model: HybridCrossModalDistiller, data: Dataset, batch: int = 250) ->
     parts = []
     for start in range(0, len(data), batch):
         rows = data.rows(torch.arange(start, min(start + batch, len(data))))
-        parts.append(
-            torch.stack([model.encode(m, rows.features[m]) for m in model.modalities], dim=1)
-        )
+        parts.append(model.encode_all(rows.features))
     return torch.cat(parts)
 
 
 @torch.no_grad()
-def fuse(model: HybridCrossModalDistiller, h: Tensor, mask: Tensor, batch: int = 250) -> Tensor:
-    """Logits (N, LOGITS) of encodings (N, M, D) under masks (N, M)."""
+def fuse(
+    model: HybridCrossModalDistiller,
+    h: Tensor,
+    mask: Tensor,
+    tier: Tier | None = None,
+    batch: int = 250,
+) -> Tensor:
+    """Logits (N, LOGITS) of a tier, None the highest, from encodings (N, M, D) and masks (N, M)."""
     pairs = zip(torch.split(h, batch), torch.split(mask, batch), strict=True)
-    return torch.cat([model.fuse(part, shown)[0] for part, shown in pairs])
+    return torch.cat([model.fuse(part, shown, tier) for part, shown in pairs])
 
 
 def mask_of(shown: Collection[Modality], units: int) -> Tensor:
@@ -55,10 +65,15 @@ def accuracy(logits: Tensor, targets: tuple[Tensor, ...]) -> dict[str, float]:
     }  # fmt: skip
 
 
-def accuracies(model: HybridCrossModalDistiller, data: Dataset) -> dict[Shown, dict[str, float]]:
-    """Accuracy of each head for each single modality and each cumulative addition."""
+def accuracies(
+    model: HybridCrossModalDistiller,
+    data: Dataset,
+    sets: Collection[Shown] = tuple(dict.fromkeys(SINGLE + CUMULATIVE)),
+    tier: Tier | None = None,
+) -> dict[Shown, dict[str, float]]:
+    """Accuracy of each head of a tier (None: the highest) for each set of modalities."""
     h = encode(model, data)
     return {
-        shown: accuracy(fuse(model, h, mask_of(shown, len(data))), data.targets)
-        for shown in dict.fromkeys(SINGLE + CUMULATIVE)
+        shown: accuracy(fuse(model, h, mask_of(shown, len(data)), tier), data.targets)
+        for shown in sets
     }

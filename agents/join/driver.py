@@ -28,6 +28,7 @@ from schemas.decision import (
     PassageInfo,
     Quality,
     Routing,
+    Tier,
 )
 from schemas.modality import MODALITIES, Modality
 
@@ -246,7 +247,9 @@ def decision_of(revision: Revision) -> Decision:
             for arrival in revision.evidence
         ],
         missing=list(revision.missing),
-        distiller=DistillerInfo(model="none", version="0", sha256="", tier="classical"),
+        distiller=DistillerInfo(
+            model="none", version="0", sha256="", tier=Tier.CLASSICAL, selection=None
+        ),
         decided_at=_time(revision.deadline),
         valid_until=_time(revision.deadline),
     )

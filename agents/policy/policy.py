@@ -8,27 +8,16 @@ wins, where s_o is the probability that o is right, V_o its expected worth over 
 materials (money plus weighted CO2), and C_o the cost of misrouting to it; hard rules come first.
 """
 
-import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
-from pydantic import AfterValidator, Field, FiniteFloat, Strict, ValidationError
+from pydantic import AfterValidator, Field, FiniteFloat, Strict
 
-from agents.policy.table import (
-    Cost,
-    Entry,
-    Family,
-    HardRule,
-    OptionTable,
-    PolicyError,
-    Share,
-    complete,
-)
+from agents.plant_table import Cost, Entry, Share, complete, of_unit, read_table
+from agents.policy.table import Family, HardRule, OptionTable, PolicyError
 from agents.prediction import Prediction
 from schemas.decision import Alternative, Condition, Grade, Material, Option, Routing
 from schemas.modality import Modality
@@ -76,28 +65,12 @@ class Policy(Entry):
         Raises:
             PolicyError: the file cannot be read or breaks the contract.
         """
-        name = str(path or "default.yaml")
-        try:
-            source = path or files("agents.policy").joinpath("default.yaml")
-            table = yaml.safe_load(source.read_text("utf-8"))
-            return cls.model_validate(table)
-        except (OSError, UnicodeDecodeError) as error:
-            raise PolicyError(f"policy {name} cannot be read: {_one_line(error)}") from None
-        except yaml.YAMLError as error:
-            raise PolicyError(f"policy {name} is not YAML: {_one_line(error)}") from None
-        except ValidationError as error:
-            fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            where = ".".join(str(part) for part in fault["loc"]) or "the file"
-            message = fault["msg"].removeprefix("Value error, ")
-            raise PolicyError(f"policy {name}: {where}: {message}") from None
+        shipped = ("agents.policy", "default.yaml")
+        return read_table(cls, path, shipped=shipped, kind="policy", error=PolicyError)
 
     def rule_on(self, prediction: Prediction) -> Verdict:
         """The verdict on one prediction, whose heads hold a probability of every class."""
-        rule = self._hard_rule(prediction.conditions)
-        worth = self._worth(prediction)
-        expected = {o: self._expected(prediction.routing[o], worth[o], o) for o in Option}
-        # Sorting is stable: of equal values the option that is declared first wins.
-        ranked = sorted(Option, key=lambda option: -expected[option])
+        rule, ranked, worth, expected = self._choose(prediction)
         chosen = rule.option if rule else ranked[0]
         confidence = prediction.routing[chosen]
         routing = Routing(
@@ -118,9 +91,15 @@ class Policy(Entry):
             routing=routing,
             forced_by=rule.condition if rule else None,
             confidence=round(confidence, 6),
-            uncertainty=round(_entropy(prediction.routing), 6),
+            uncertainty=round(prediction.uncertainty, 6),
             criticality=round(self._criticality(prediction.conditions, chosen, worth[chosen]), 6),
         )
+
+    def criticality(self, prediction: Prediction) -> float:
+        """How bad a mistake would be, as in `Verdict.criticality`, unrounded."""
+        rule, ranked, worth, _ = self._choose(prediction)
+        chosen = rule.option if rule else ranked[0]
+        return self._criticality(prediction.conditions, chosen, worth[chosen])
 
     def valid_until(self, decided_at: datetime) -> datetime:
         """Until when a decision of this time may be acted on."""
@@ -134,11 +113,20 @@ class Policy(Entry):
         All enabled ones, or those of the unit's family. A family of which none is enabled counts
         as no family: a passage that expects nothing would be complete with anything.
         """
-        fitting = [family for family in self.families if unit_id.startswith(family.prefix)]
-        if not fitting:
+        family = of_unit(self.families, unit_id)
+        if family is None:
             return enabled
-        family = max(fitting, key=lambda family: len(family.prefix))
         return tuple(modality for modality in enabled if modality in family.expects) or enabled
+
+    def _choose(
+        self, prediction: Prediction
+    ) -> tuple[HardRule | None, list[Option], dict[Option, float], dict[Option, float]]:
+        """The hard rule that fired, options from best to worst, and worth and expected value."""
+        worth = self._worth(prediction)
+        expected = {o: self._expected(prediction.routing[o], worth[o], o) for o in Option}
+        # Sorting is stable: of equal values the option that is declared first wins.
+        ranked = sorted(Option, key=lambda option: -expected[option])
+        return self._hard_rule(prediction.conditions), ranked, worth, expected
 
     def _hard_rule(self, conditions: dict[Condition, float]) -> HardRule | None:
         fired = (rule for rule in self.hard_rules if conditions[rule.condition] >= rule.probability)
@@ -195,13 +183,3 @@ class Policy(Entry):
 
 def _dot(weights: list[float], values: list[float]) -> float:
     return sum(weight * value for weight, value in zip(weights, values, strict=True))
-
-
-def _entropy(probabilities: dict[Option, float]) -> float:
-    """Shannon entropy over that of the uniform distribution, in [0, 1]."""
-    nats = -sum(p * math.log(p) for p in probabilities.values() if p > 0)
-    return min(max(nats / math.log(len(probabilities)), 0.0), 1.0)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -1,37 +1,16 @@
 """What a plant writes down: the value table, hard rules and product families, validated."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, Strict
+from pydantic import AfterValidator, Field
 
+from agents.plant_table import Amount, Cost, Entry, PlantTableError, Share, complete
 from schemas.decision import Condition, Grade, Material, Option
 from schemas.modality import Modality
 
-Key = TypeVar("Key", Grade, Material, Option, Condition)
-Value = TypeVar("Value")
 
-Amount = Annotated[FiniteFloat, Strict()]
-"""Money in the table's currency, or kg of CO2e. Strict: YAML's `yes` is not 1."""
-Cost = Annotated[FiniteFloat, Strict(), Field(ge=0)]
-Share = Annotated[FiniteFloat, Strict(), Field(ge=0, le=1)]
-
-
-class PolicyError(Exception):
-    """A policy file that cannot be used. One line: which file, which entry, what to do."""
-
-
-def complete(table: dict[Key, Value]) -> dict[Key, Value]:
-    """Insist on an entry for every member of the keys' enumeration."""
-    if not table:
-        raise ValueError("is empty; give every entry of default.yaml")
-    missing = [member.value for member in type(next(iter(table))) if member not in table]
-    if missing:
-        raise ValueError(f"has no entry for {', '.join(missing)}; add it")
-    return table
-
-
-class Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class PolicyError(PlantTableError):
+    """A policy file that cannot be used."""
 
 
 ByGrade = Annotated[dict[Grade, Amount], AfterValidator(complete)]

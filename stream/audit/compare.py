@@ -57,6 +57,7 @@ def content(decision: Decision) -> tuple[object, ...]:
         evidence(decision),
         frozenset(decision.missing),
         (routing.option, routing.hold_for_human, frozenset(routing.reasons)),
+        tuple(step.part for step in decision.disassembly.steps),
         decision.quality.grade,
         decision.material.type,
     )

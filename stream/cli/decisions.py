@@ -57,11 +57,12 @@ async def _print(reader: "DecisionReader", unit: str | None, *, as_json: bool) -
 
 
 def _line(decision: "Decision") -> str:
-    from stream.demo.words import finding, seen
+    from stream.demo.words import finding, removal, seen
 
     at = decision.decided_at.astimezone().strftime("%H:%M:%S")
     revision = "" if decision.revision == 1 else f" (revision {decision.revision})"
+    said = "; ".join(filter(None, (finding(decision), removal(decision), seen(decision))))
     return (
         f"{at}  {decision.unit_id}{revision}  {decision.status}"
-        f"  -> {decision.routing.option.value}: {finding(decision)}; {seen(decision)}"
+        f"  -> {decision.routing.option.value}: {said}"
     )

@@ -10,9 +10,12 @@ from typing import Annotated
 import typer
 
 from stream.cli import (
+    bench,
     broker,
+    collect,
     decisions,
     demo,
+    evaluate,
     publish,
     settings,
     simulate,
@@ -42,7 +45,12 @@ app.command(epilog="Example: regrade publish LT-000017 lid.jpg --source cam-2")(
 app.command(epilog="Example: regrade decisions --from-beginning --no-follow --json")(
     decisions.decisions
 )
+app.command(epilog="Example: regrade collect --out collected.safetensors --limit 10000")(
+    collect.collect
+)
 app.command(epilog="Example: regrade train --seed 1 --checkpoint run.ckpt --resume")(train.train)
+app.command(epilog="Example: regrade evaluate --quick --out report")(evaluate.evaluate)
+app.add_typer(bench.app, name="bench")
 app.command(epilog="Example: REGRADE_WINDOW=45 regrade settings")(settings.settings)
 
 

@@ -50,7 +50,7 @@ def _expected() -> tuple[type[BaseException], ...]:
 
     found: list[type[BaseException]] = [RegradeError, RecordError]
     for module, name in (
-        ("agents.policy.table", "PolicyError"),
+        ("agents.plant_table", "PlantTableError"),
         ("agents.distiller.files", "WeightsError"),
     ):
         if module in sys.modules:

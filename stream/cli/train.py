@@ -1,7 +1,5 @@
 """`regrade train`: how the weights come about."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stream.cli.options import Json
-from stream.cli.output import err, result
+from stream.cli.output import result
+from stream.cli.progress import stages
 
 if TYPE_CHECKING:
-    from agents.distiller.training import Progress, TrainResult
+    from agents.distiller.training import TrainResult
 
 
 def train(
@@ -24,12 +23,24 @@ def train(
         int | None, typer.Option(help="Of initial weights, order and modality dropout.")
     ] = None,
     data_seed: Annotated[int | None, typer.Option(help="Of the simulated units.")] = None,
-    units: Annotated[int | None, typer.Option(min=1, help="To train on.")] = None,
+    units: Annotated[int | None, typer.Option(min=1, help="Labelled, to train on.")] = None,
+    unlabelled_units: Annotated[
+        int | None, typer.Option(min=0, help="Without labels; the teacher says what it thinks.")
+    ] = None,
+    collected: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="What `regrade collect` wrote, in place of simulated units without labels.",
+        ),
+    ] = None,
     validation_units: Annotated[
         int | None, typer.Option(min=1, help="Held out for the temperatures.")
     ] = None,
     test_units: Annotated[int | None, typer.Option(min=1, help="Held out for the figures.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of the student.")] = None,
+    teacher_epochs: Annotated[int | None, typer.Option(min=1)] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Written after every epoch. [default: none]")
     ] = None,
@@ -57,14 +68,17 @@ def train(
         "train_units": units,
         "validation_units": validation_units,
         "test_units": test_units,
+        "unlabelled_units": unlabelled_units,
+        "collected": collected,
         "epochs": epochs,
+        "teacher_epochs": teacher_epochs,
         "checkpoint": checkpoint,
         "workers": workers,
         "threads": threads,
     }
     assert set(given) <= {field.name for field in fields(TrainConfig)}
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    with _progress_bar(quiet=as_json) as progress:
+    with stages(quiet=as_json) as progress:
         try:
             trained = run(TrainConfig(**chosen, resume=resume), progress)
         except ValueError as error:
@@ -76,33 +90,15 @@ def train(
     return 0
 
 
-@contextmanager
-def _progress_bar(*, quiet: bool) -> Iterator["Progress"]:
-    from rich.progress import Progress, TimeElapsedColumn
-
-    columns = (*Progress.get_default_columns(), TimeElapsedColumn())
-    with Progress(*columns, console=err(), disable=quiet) as bars:
-        simulated = bars.add_task("simulating units", total=None)
-        trained = bars.add_task("training", total=None, visible=False)
-
-        def progress(epoch: int, epochs: int, step: int, steps: int, loss: float) -> None:
-            if epoch == 0:
-                bars.update(simulated, completed=step, total=steps)
-                return
-            done, total = (epoch - 1) * steps + step, epochs * steps
-            text = f"epoch {epoch} of {epochs}, loss {loss:.3f}"
-            bars.update(trained, completed=done, total=total, description=text, visible=True)
-
-        yield progress
-
-
 def _as_json(trained: "TrainResult") -> dict[str, Any]:
     return {
         "weights": str(trained.weights),
         "card": str(trained.card),
         "sha256": trained.sha256,
         "metrics": trained.metrics,
-        "losses": [round(loss, 4) for loss in trained.losses],
+        "losses": {
+            stage: [round(loss, 4) for loss in losses] for stage, losses in trained.losses.items()
+        },
         "seconds": round(trained.seconds, 1),
     }
 
@@ -113,7 +109,10 @@ def _show(trained: "TrainResult") -> None:
     from stream.cli.output import out as stdout
 
     accuracies: dict[str, dict[str, float]] = {
-        "all six": trained.metrics["all"],
+        "teacher, all six": trained.metrics["teacher"]["accuracy"],
+        **{
+            f"tier {t}, all six": found["accuracy"] for t, found in trained.metrics["tiers"].items()
+        },
         **{f"{shown} alone": found for shown, found in trained.metrics["single"].items()},
     }
     heads = list(trained.metrics["all"])

@@ -34,11 +34,13 @@ def worker(
         log_level=log_level,
     )
     # What a plant supplies itself, checked before Faust starts: its errors are tracebacks.
+    from agents.disassembly import DisassemblyTable
     from agents.distiller.files import WEIGHTS, load_model
     from agents.policy import Policy
 
     load_model(settings.weights_path or WEIGHTS)
     Policy.load(settings.policy_path)
+    DisassemblyTable.load(settings.disassembly_path)
 
     from stream.worker import run_worker
 

@@ -42,6 +42,11 @@ def as_dict(result: DemoResult) -> dict[str, Any]:
         "dead_letters": report.dead_letters,
         "misrouted": report.misrouted,
         "held_for_human": sum(decision.routing.hold_for_human for decision in decided),
+        "disassembly": {
+            "units": sum(bool(decision.disassembly.steps) for decision in decided),
+            "parts": dict(_removed(decided).most_common()),
+            "expected_value": round(sum(d.disassembly.expected_value for d in decided), 2),
+        },
         "accuracy": asdict(accuracy(_pairs(result))),
         "by_option": {option.value: options[option] for option in Option},
         # From the last observation of a complete passage to its decision at the consumer.
@@ -90,6 +95,7 @@ def _lines(result: DemoResult) -> Iterator[str]:
     grades = Counter(decision.quality.grade for decision in decided)
     held = sum(decision.routing.hold_for_human for decision in decided)
     yield f"Grades: {', '.join(f'{grades[grade]} {grade.value}' for grade in Grade)}."
+    yield from _disassembly(decided)
     yield f"Held for a human, since the distiller was not sure enough: {held}."
 
     missing = Counter(modality for decision in decided for modality in decision.missing)
@@ -122,6 +128,22 @@ def _lines(result: DemoResult) -> Iterator[str]:
     )
     yield ""
     yield from _verdict(result)
+
+
+def _removed(decided: list[Decision]) -> Counter[str]:
+    """Of how many units each part comes out for good."""
+    steps = (step for decision in decided for step in decision.disassembly.steps)
+    return Counter(step.part for step in steps if not step.put_back)
+
+
+def _disassembly(decided: list[Decision]) -> Iterator[str]:
+    plans = [decision.disassembly for decision in decided if decision.disassembly.steps]
+    hazardous = sum(any(step.hazardous for step in plan.steps) for plan in plans)
+    yield f"To be opened: {len(plans)}, of which {hazardous} with a hazardous part first."
+    parts = ", ".join(f"{part} {count}" for part, count in _removed(decided).most_common())
+    hours = sum(step.labour_s for plan in plans for step in plan.steps) / 3600
+    value = sum(plan.expected_value for plan in plans)
+    yield f"  Out for good: {parts or '-'}; worth {value:.0f} after {hours:.1f} h of labour."
 
 
 def _verdict(result: DemoResult) -> Iterator[str]:

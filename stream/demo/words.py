@@ -23,6 +23,16 @@ def seen(decision: Decision) -> str:
     return f"without {', '.join(modality.value for modality in decision.missing)}"
 
 
+def removal(decision: Decision) -> str:
+    """The parts that come out for good, in order, hazardous ones marked; empty without any."""
+    parts = [
+        f"{step.part} (hazardous)" if step.hazardous else step.part
+        for step in decision.disassembly.steps
+        if not step.put_back
+    ]
+    return f"take out {', '.join(parts)}" if parts else ""
+
+
 def duration(seconds: float | None) -> str:
     """Milliseconds while they are few; a dash for None."""
     if seconds is None:

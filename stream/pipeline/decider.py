@@ -1,12 +1,14 @@
-"""From revisions to decision records: distil, rule, compose. Runs off the event loop."""
+"""From revisions to decision records: distil, rule, plan, compose. Runs off the event loop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.compose import compose_decision
-from agents.distiller.distiller import Distiller
+from agents.disassembly import DisassemblyTable, plan_disassembly
+from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.join import Revision
 from agents.policy import Policy
+from agents.prediction import Prediction
 from schemas.decision import Decision
 from stream.partitioner import home_partition
 from stream.pipeline.record import Outgoing
@@ -19,8 +21,9 @@ EVENT_TYPE = "io.regrade.decision.v1"
 class Decider:
     """Turns a micro-batch of revisions into decisions."""
 
-    distiller: Distiller
+    distiller: HierarchicalDistillation
     policy: Policy
+    disassembly: DisassemblyTable
 
     def decide(self, revisions: Sequence[Revision], decided_at: int) -> list[Decision]:
         """One decision a revision, in order.
@@ -31,16 +34,22 @@ class Decider:
         units = [{m: a.features for m, a in revision.newest.items()} for revision in revisions]
         predictions = self.distiller.distill(units)
         return [
-            compose_decision(
-                revision,
-                prediction,
-                self.policy.rule_on(prediction),
-                self.distiller.info,
-                decided_at=decided_at,
-                validity=round(self.policy.valid_for_s * 1000),
-            )
+            self._decide(revision, prediction, decided_at)
             for revision, prediction in zip(revisions, predictions, strict=True)
         ]
+
+    def _decide(self, revision: Revision, prediction: Prediction, decided_at: int) -> Decision:
+        verdict = self.policy.rule_on(prediction)
+        option = verdict.routing.option
+        return compose_decision(
+            revision,
+            prediction,
+            verdict,
+            plan_disassembly(self.disassembly, revision.unit_id, prediction, option),
+            self.distiller.info(prediction),
+            decided_at=decided_at,
+            validity=round(self.policy.valid_for_s * 1000),
+        )
 
 
 def decision_record(topics: Topics, partitions: int, decision: Decision) -> Outgoing:

@@ -61,7 +61,7 @@ class Generation:
         now = machinery.clock.now()
         self._m = machinery
         self._homes = {number: Home(number, machinery, now) for number in sorted(homes)}
-        self._decider = Decider(machinery.distiller, machinery.policy)
+        self._decider = Decider(machinery.distiller, machinery.policy, machinery.disassembly)
         self._teller = ProgressTeller(machinery.topics, machinery.partitions)
         batch = machinery.settings.batch_max
         self._inbox: asyncio.Queue[Record] = asyncio.Queue(2 * batch)

@@ -6,7 +6,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agents.distiller.distiller import Distiller
+from agents.disassembly import DisassemblyTable
+from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.policy import Policy
 from stream.metrics import Metrics
 from stream.pipeline.intake import Intake
@@ -65,8 +66,9 @@ class Machinery:
     partitions: int
     """P, the partition count of all co-partitioned topics."""
     intake: Intake
-    distiller: Distiller
+    distiller: HierarchicalDistillation
     policy: Policy
+    disassembly: DisassemblyTable
     publisher: Publisher
     consumer: Consumer
     executor: Executor

@@ -22,6 +22,7 @@ from schemas.decision import (
     PassageInfo,
     Quality,
     Routing,
+    Tier,
 )
 from schemas.modality import Modality
 from stream.connection import client_options
@@ -77,7 +78,9 @@ def a_decision(unit_id: str, revision: int = 1) -> Decision:
             )
         ],
         missing=[],
-        distiller=DistillerInfo(model="m", version="1", sha256="0", tier="small"),
+        distiller=DistillerInfo(
+            model="m", version="1", sha256="0", tier=Tier.SMALL, selection=None
+        ),
         decided_at=OPENED,
         valid_until=OPENED + timedelta(days=1),
     )

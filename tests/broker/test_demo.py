@@ -15,6 +15,7 @@ DEMO = [sys.executable, "-m", "stream.cli", "demo"]
 FIELDS = {
     "units", "passages", "decisions", "final", "provisional", "amended", "lost", "conflicting",
     "late", "dead_letters", "misrouted", "accuracy", "by_option", "latency_ms", "seconds",
+    "disassembly",
 }  # fmt: skip
 
 

@@ -138,6 +138,9 @@ def decided(outcomes: tuple[Outcome, ...]) -> dict[str, object]:
     for _, decision in outcomes:
         assert decision is not None
         found[decision.unit_id] = decision.model_dump(
-            include={"passage_id", "passage", "quality", "material", "routing", "reuse", "missing"}
+            include={
+                *("passage_id", "passage", "quality", "material", "routing", "reuse"),
+                *("disassembly", "missing"),
+            }
         )
     return found

@@ -3,16 +3,22 @@
 On n qubits with L layers: prepare RY(q_i) RZ(k_i) on every qubit, then L times [a CNOT ladder
 i -> i+1, then RY(w[l, i, 0]) RZ(w[l, i, 1])], and read <Z_i>.
 
-Training and inference never call this: `closed_form` gives the same values and gradients without
-a state vector, and the tests hold it to this file. Importing PennyLane takes seconds, so only
-what wants the reference (tests, benchmarks, a real device) imports this module.
+Training and inference do not call this unless they are told to (`backend`): the exact forms give
+the same values and gradients without a state vector, and the tests hold them to this file.
+Importing PennyLane takes seconds, so only what wants the reference (tests, benchmarks, a real
+device) imports this module.
 """
 
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import pennylane as qml
 import torch
 from torch import Tensor
+
+Node = Callable[[Any, Any, Any], Sequence[Any]]
+"""(q, k, w) as in `expectations`, tensors or numpy arrays, to n expectations of the same kind, each
+of shape () or (batch,)."""
 
 
 def pair_circuit(q: Tensor, k: Tensor, w: Tensor, *, entangle: bool = True) -> None:
@@ -37,6 +43,27 @@ def pair_circuit(q: Tensor, k: Tensor, w: Tensor, *, entangle: bool = True) -> N
             qml.RZ(w[layer, i, 1], wires=i)
 
 
+def node(device: str, qubits: int, *, shots: int | None = None, entangle: bool = True) -> Node:
+    """The circuit bound to a PennyLane device.
+
+    Args:
+        device: the name of any PennyLane device.
+        qubits: n.
+        shots: how often the circuit is measured; None for expectations.
+        entangle: False leaves the CNOTs out.
+
+    Raises:
+        pennylane.exceptions.DeviceError: PennyLane knows no such device.
+    """
+
+    def circuit(q: Tensor, k: Tensor, w: Tensor) -> list[object]:
+        pair_circuit(q, k, w, entangle=entangle)
+        return [qml.expval(qml.PauliZ(i)) for i in range(qubits)]
+
+    on = qml.device(device, wires=qubits)
+    return cast(Node, qml.QNode(circuit, on, interface="auto", shots=shots))
+
+
 def expectations(
     q: Tensor, k: Tensor, w: Tensor, *, entangle: bool = True, device: str = "default.qubit"
 ) -> Tensor:
@@ -56,11 +83,5 @@ def expectations(
     Raises:
         pennylane.exceptions.DeviceError: PennyLane knows no such device.
     """
-    n = w.shape[1]
-
-    def circuit(q: Tensor, k: Tensor, w: Tensor) -> list[object]:
-        pair_circuit(q, k, w, entangle=entangle)
-        return [qml.expval(qml.PauliZ(i)) for i in range(n)]
-
-    node = qml.QNode(circuit, qml.device(device, wires=n), interface="torch")
-    return torch.stack([cast(Tensor, z) for z in node(q, k, w)], dim=-1)
+    run = node(device, w.shape[1], entangle=entangle)
+    return torch.stack(list(run(q, k, w)), dim=-1)

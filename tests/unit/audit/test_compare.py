@@ -8,6 +8,7 @@ import pytest
 from schemas.decision import (
     Component,
     Decision,
+    Disassembly,
     DistillerInfo,
     Evidence,
     Grade,
@@ -16,7 +17,9 @@ from schemas.decision import (
     Option,
     PassageInfo,
     Quality,
+    RemovalStep,
     Routing,
+    Tier,
 )
 from schemas.modality import MODALITIES, Modality
 from stream.audit import Damaged, Found, ObservationKey, Produced, ProducedPassage, compare
@@ -81,7 +84,9 @@ def decision(
             for offset, k in enumerate(used)
         ],
         missing=[modality for modality in MODALITIES if modality not in have],
-        distiller=DistillerInfo(model="m", version="1", sha256="0", tier="small"),
+        distiller=DistillerInfo(
+            model="m", version="1", sha256="0", tier=Tier.SMALL, selection=None
+        ),
         decided_at=NOON,
         valid_until=NOON + timedelta(days=1),
     )
@@ -181,6 +186,9 @@ def test_the_same_decision_twice_is_a_harmless_repeat() -> None:
 
 
 ROUTING = decision(B).routing
+REMOVAL = RemovalStep(
+    part="fan", after=[], expected_value=3, labour_s=60, hazardous=False, put_back=False
+)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +197,7 @@ ROUTING = decision(B).routing
         {"routing": ROUTING.model_copy(update={"option": Option.RECYCLE})},
         {"routing": ROUTING.model_copy(update={"hold_for_human": True})},
         {"routing": ROUTING.model_copy(update={"reasons": ["fan-worn"]})},
+        {"disassembly": Disassembly(steps=[REMOVAL], expected_value=3)},
         {"quality": Quality(grade=Grade.D, probabilities={})},
         {"material": MaterialFinding(type=Material.MAGNESIUM, probabilities={})},
         {"missing": []},

@@ -21,6 +21,7 @@ COMMANDS = [
     ["simulate"],
     ["publish"],
     ["decisions"],
+    ["collect"],
     ["train"],
     ["settings"],
 ]
@@ -95,7 +96,7 @@ def test_a_wrong_setting_is_one_line(regrade) -> None:
     assert ended.err.count("\n") == 1
 
 
-def test_wrong_weights_and_policies_are_told_before_the_worker_starts(
+def test_what_a_plant_supplies_is_checked_before_the_worker_starts(
     regrade, monkeypatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REGRADE_WEIGHTS_PATH", str(tmp_path / "none.safetensors"))
@@ -109,6 +110,13 @@ def test_wrong_weights_and_policies_are_told_before_the_worker_starts(
     ended = regrade("worker")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
     assert str(policy) in ended.err
+    monkeypatch.delenv("REGRADE_POLICY_PATH")
+    products = tmp_path / "products.yaml"
+    products.write_text("labour_rate: 36\n")
+    monkeypatch.setenv("REGRADE_DISASSEMBLY_PATH", str(products))
+    ended = regrade("worker")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert f"disassembly {products}: goals: Field required" in ended.err
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(regrade) -> None:

@@ -3,12 +3,17 @@
 import json
 from pathlib import Path
 
-SMALL = ["--units", "60", "--validation-units", "20", "--test-units", "20", "--epochs", "1"]
+import pytest
+
+SMALL = [
+    *("--units", "30", "--unlabelled-units", "10", "--validation-units", "10"),
+    *("--test-units", "10", "--epochs", "1", "--teacher-epochs", "1", "--workers", "1"),
+]
 
 
 def test_a_small_training(regrade, tmp_path: Path) -> None:
     out = tmp_path / "w.safetensors"
-    arguments = ["train", *SMALL, "--out", str(out), "--workers", "1"]
+    arguments = ["train", *SMALL, "--out", str(out)]
     ended = regrade(*arguments, "--json")
     assert ended.code == 0, ended.err
     found = json.loads(ended.out)
@@ -16,22 +21,33 @@ def test_a_small_training(regrade, tmp_path: Path) -> None:
     assert out.is_file()
     assert Path(found["card"]).is_file()
     assert set(found["metrics"]["all"]) >= {"quality", "material", "routing"}
-    assert len(found["losses"]) == 1
+    assert list(found["metrics"]["tiers"]) == ["classical", "small", "medium", "large"]
+    assert len(found["losses"]["teacher"]) == len(found["losses"]["student"]) == 1
+    recipe = json.loads(Path(found["card"]).read_text())["recipe"]
+    assert (recipe["train_units"], recipe["unlabelled_units"]) == (30, 10)
 
     again = regrade(*arguments)
     assert again.code == 0
-    assert "all six" in again.out
+    for row in ("teacher, all six", "tier classical, all six", "tier large, all six", "text alone"):
+        assert row in again.out
     assert f"(sha256 {found['sha256'][:12]}" in again.out  # the same options, the same bytes
 
 
-def test_a_checkpoint_of_another_training_is_one_line(regrade, tmp_path: Path) -> None:
-    checkpoint = tmp_path / "run.ckpt"
+@pytest.mark.parametrize("stage", ["teacher", "student", "circuits"])
+def test_a_damaged_checkpoint_is_one_line(regrade, tmp_path: Path, stage: str) -> None:
+    checkpoint = tmp_path / f"run.ckpt.{stage}"
     checkpoint.write_bytes(b"nothing")
     ended = regrade(
-        *("train", *SMALL, "--out", str(tmp_path / "w"), "--workers", "1"),
-        *("--checkpoint", str(checkpoint), "--resume"),
+        *("train", *SMALL, "--out", str(tmp_path / "w")),
+        *("--checkpoint", str(tmp_path / "run.ckpt"), "--resume"),
     )
     assert ended.code == 1
     assert ended.err.count("regrade: ") == 1
     assert str(checkpoint) in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_resume_needs_a_checkpoint(regrade) -> None:
+    ended = regrade("train", "--resume")
+    assert ended.code == 2
+    assert "--resume needs --checkpoint FILE" in ended.err

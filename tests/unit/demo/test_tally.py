@@ -5,13 +5,16 @@ import io
 import pytest
 from rich.console import Console
 
+from agents.join import JoinConfig
+from agents.join.driver import JoinTestDriver
 from agents.simulator import LinePlan, LineTiming
+from schemas import Disassembly, Modality, RemovalStep
 from stream.demo.board import board
 from stream.demo.line import Line, Sent
 from stream.demo.screen import progress_line
 from stream.demo.sender import crc32_partition
 from stream.demo.tally import Tally, percentile
-from stream.demo.words import bar, duration
+from stream.demo.words import bar, duration, removal
 from stream.demo.workers import last_words, restored_partitions
 from stream.topics import Topics
 
@@ -45,6 +48,27 @@ def test_an_empty_board_can_be_shown(width: int) -> None:
 def test_words() -> None:
     assert [duration(s) for s in (None, 0.0312, 2.04)] == ["-", "31 ms", "2.0 s"]
     assert [bar(s, 10) for s in (0, 0.01, 0.5, 2)] == ["", "█", "█████", "██████████"]
+
+
+def test_what_to_take_out_in_words() -> None:
+    driver = JoinTestDriver(JoinConfig(9, 0, expected=lambda _: (Modality.TEXT,)))
+    driver.pipe("LT-1", "text", 0)
+    (decision,) = driver.decisions
+    assert removal(decision) == ""
+    steps = [
+        RemovalStep(
+            part=part,
+            after=[],
+            expected_value=1,
+            labour_s=9,
+            hazardous=part == "battery",
+            put_back=part == "base-cover",
+        )
+        for part in ("base-cover", "battery", "fan")
+    ]
+    planned = Disassembly(steps=steps, expected_value=2)
+    opened = decision.model_copy(update={"disassembly": planned})
+    assert removal(opened) == "take out battery (hazardous), fan"
 
 
 def test_what_a_worker_log_says() -> None:

@@ -1,14 +1,12 @@
-"""A few simulated units, a tiny recipe and a small random model, made once."""
+"""A few simulated units and a random model of the size that ships, made once."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
 
 from agents.distiller.dataset import SHAPES, Dataset, simulate
 from agents.distiller.model import HybridCrossModalDistiller, ModelConfig
-from agents.distiller.training import TrainConfig
 
 
 @pytest.fixture(scope="session")
@@ -22,14 +20,6 @@ def model() -> HybridCrossModalDistiller:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return HybridCrossModalDistiller(ModelConfig(SHAPES)).double().eval()
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> TrainConfig:
-    return TrainConfig(
-        train_units=30, validation_units=10, test_units=10, epochs=3, batch=15,
-        workers=1, threads=1, weights=tmp_path / "tiny.safetensors",
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -13,12 +14,22 @@ import numpy as np
 import pytest
 import torch
 
+from agents.distiller.cost import multiply_adds
 from agents.distiller.distiller import Distiller, Encoding
-from agents.distiller.files import WEIGHTS, WeightsError, load_model, write_tensors
+from agents.distiller.files import (
+    MODEL,
+    VERSION,
+    WEIGHTS,
+    WeightsError,
+    load_model,
+    write_tensors,
+)
+from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.distiller.model import MissingData, NoEvidence
+from agents.policy import Policy
 from agents.prediction import Prediction
 from agents.simulator import simulate_unit
-from schemas.decision import Component, Condition, Grade, Material, Option
+from schemas.decision import Component, Condition, Grade, Material, Option, Tier
 from schemas.errors import RecordError, UnusablePayload
 from schemas.modality import MODALITIES, Modality
 from schemas.observation import Payload, Visual
@@ -61,16 +72,20 @@ def test_shipped_weights_are_small_and_what_the_card_says(distiller: Distiller) 
     data = WEIGHTS.read_bytes()
     card = json.loads(WEIGHTS.with_suffix(".json").read_text())
     assert len(data) <= 2_000_000
-    assert hashlib.sha256(data).hexdigest() == card["sha256"] == distiller.info.sha256
-    assert (distiller.info.model, distiller.info.version) == (card["model"], card["version"])
-    assert distiller.info.tier == "small"
+    assert hashlib.sha256(data).hexdigest() == card["sha256"] == distiller.sha256
+    assert (card["model"], card["version"]) == (MODEL, VERSION)
+    assert card["tiers"] == list(Tier)
     assert card["data"]["seed"] != SEED
+    for tier in Tier:
+        stated = card["metrics"]["tiers"][tier]["multiply_adds"]
+        assert stated == multiply_adds(distiller.model, MODALITIES, tier)
 
 
+@pytest.mark.parametrize("tier", Tier)
 def test_predictions_are_probabilities_over_every_class(
-    distiller: Distiller, encoded: list[dict[Modality, Encoding]]
+    distiller: Distiller, encoded: list[dict[Modality, Encoding]], tier: Tier
 ) -> None:
-    for said in distiller.distill(encoded):
+    for said in distiller.distill(encoded[:40], tier):
         assert list(said.quality) == list(Grade)
         assert list(said.material) == list(Material)
         assert list(said.routing) == list(Option)
@@ -80,30 +95,47 @@ def test_predictions_are_probabilities_over_every_class(
             assert sum(exclusive.values()) == pytest.approx(1, abs=1e-12)
         assert (numbers(said) >= 0).all()
         assert (numbers(said) <= 1).all()
-        assert said.tier == "small"
+        assert said.tier is tier
+        assert said.selection is None
 
 
-def test_all_six_are_right_and_beat_each_alone(
-    distiller: Distiller, encoded: list[dict[Modality, Encoding]]
-) -> None:
+def right(said: list[Prediction]) -> dict[str, float]:
+    """The fraction of units of which the most probable class is true."""
     truth = [simulate_unit(SEED, i).labels for i in range(UNITS)]
+    return {
+        name: np.mean([
+            max(getattr(s, name), key=getattr(s, name).__getitem__) == getattr(t, name)
+            for s, t in zip(said, truth, strict=True)
+        ]).item()
+        for name in ("quality", "material", "routing")
+    }  # fmt: skip
 
-    def right(shown: tuple[Modality, ...]) -> dict[str, float]:
-        said = distiller.distill([{m: unit[m] for m in shown} for unit in encoded])
-        return {
-            name: np.mean([
-                max(getattr(s, name), key=getattr(s, name).__getitem__) == getattr(t, name)
-                for s, t in zip(said, truth, strict=True)
-            ]).item()
-            for name in ("quality", "material", "routing")
-        }  # fmt: skip
 
-    whole = right(MODALITIES)
+@pytest.mark.parametrize("tier", Tier)
+def test_all_six_are_right_and_beat_each_alone(
+    distiller: Distiller, encoded: list[dict[Modality, Encoding]], tier: Tier
+) -> None:
+    whole = right(distiller.distill(encoded, tier))
     assert whole["routing"] > 0.75
     assert whole["material"] > 0.95
     assert whole["quality"] > 0.55
-    best = max(right((m,))["routing"] for m in MODALITIES)
+    best = max(
+        right(distiller.distill([{m: unit[m]} for unit in encoded], tier))["routing"]
+        for m in MODALITIES
+    )
     assert whole["routing"] > best + 0.15
+
+
+def test_the_cascade_is_hardly_less_right_than_its_best_tier(
+    distiller: Distiller, encoded: list[dict[Modality, Encoding]]
+) -> None:
+    """With the rules and the policy that ship; most units never see the largest circuits."""
+    said = HierarchicalDistillation(distiller, Policy.load().criticality).distill(encoded)
+    best = max(right(distiller.distill(encoded, tier))["routing"] for tier in Tier)
+    assert right(said)["routing"] > best - 0.05
+    tiers = Counter(prediction.tier for prediction in said)
+    assert len(tiers) > 1
+    assert tiers[Tier.LARGE] < UNITS / 2
 
 
 def test_encodings_have_one_shape_and_type(
@@ -143,18 +175,20 @@ def test_a_crash_of_the_extraction_fails_alone(
     assert isinstance(results[1], np.ndarray)
 
 
+@pytest.mark.parametrize("tier", Tier)
 def test_results_do_not_depend_on_the_batch(
     distiller: Distiller,
     payloads: list[list[Payload]],
     encoded: list[dict[Modality, Encoding]],
+    tier: Tier,
 ) -> None:
     """Alone, in a batch, in another order: equal to far below the sixth decimal."""
-    together = [numbers(p) for p in distiller.distill(encoded)]
-    backwards = [numbers(p) for p in distiller.distill(encoded[::-1])][::-1]
+    together = [numbers(p) for p in distiller.distill(encoded, tier)]
+    backwards = [numbers(p) for p in distiller.distill(encoded[::-1], tier)][::-1]
     np.testing.assert_allclose(backwards, together, rtol=0, atol=1e-12)
-    for i in range(10):
+    for i in range(5):
         arrays = good(distiller.encode(payloads[i]))
-        (alone,) = distiller.distill([dict(zip(MODALITIES, arrays, strict=True))])
+        (alone,) = distiller.distill([dict(zip(MODALITIES, arrays, strict=True))], tier)
         np.testing.assert_allclose(numbers(alone), together[i], rtol=0, atol=1e-6)
         np.testing.assert_array_equal(numbers(alone).round(6), together[i].round(6))
 
@@ -162,23 +196,26 @@ def test_results_do_not_depend_on_the_batch(
 def test_threads_share_a_distiller(
     distiller: Distiller, encoded: list[dict[Modality, Encoding]]
 ) -> None:
-    expected = [numbers(p) for p in distiller.distill(encoded)]
+    units, tiers = encoded[:40], list(Tier) * 2
+    expected = {tier: [numbers(p) for p in distiller.distill(units, tier)] for tier in Tier}
     with ThreadPoolExecutor(4) as pool:
-        for result in pool.map(distiller.distill, [encoded] * 8):
-            np.testing.assert_allclose([numbers(p) for p in result], expected, atol=1e-12)
+        results = pool.map(lambda tier: distiller.distill(units, tier), tiers)
+        for tier, result in zip(tiers, results, strict=True):
+            np.testing.assert_allclose([numbers(p) for p in result], expected[tier], atol=1e-12)
 
 
 def test_what_cannot_be_distilled_is_refused(
     distiller: Distiller, encoded: list[dict[Modality, Encoding]]
 ) -> None:
-    assert distiller.distill([]) == []
     assert distiller.encode([]) == []
-    with pytest.raises(NoEvidence):
-        distiller.distill([encoded[0], {}])
-    with pytest.raises(ValueError, match="shape"):
-        distiller.distill([{Modality.TEXT: np.zeros(3, np.float32)}])
-    with pytest.raises(MissingData):
-        distiller.distill([{"smell": encoded[0][Modality.TEXT]}])  # type: ignore[dict-item]
+    for tier in Tier:
+        assert distiller.distill([], tier) == []
+        with pytest.raises(NoEvidence):
+            distiller.distill([encoded[0], {}], tier)
+        with pytest.raises(ValueError, match="shape"):
+            distiller.distill([{Modality.TEXT: np.zeros(3, np.float32)}], tier)
+        with pytest.raises(MissingData):
+            distiller.distill([{"smell": encoded[0][Modality.TEXT]}], tier)  # type: ignore[dict-item]
 
 
 def test_weights_for_other_features_are_refused(tmp_path: Path) -> None:
@@ -203,6 +240,7 @@ def test_threads_are_set_on_request() -> None:
 def test_inference_needs_neither_pennylane_nor_the_simulator() -> None:
     code = (
         "import sys; from agents.distiller.distiller import Distiller; Distiller.load();"
+        "from agents.distiller.hierarchy import HierarchicalDistillation;"
         "print([m for m in ('pennylane', 'agents.simulator') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

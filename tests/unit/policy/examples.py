@@ -2,6 +2,7 @@
 
 from agents.prediction import Prediction
 from schemas import Component, Condition, Grade, Material, Option
+from schemas.decision import Tier
 
 
 def prediction(
@@ -18,5 +19,5 @@ def prediction(
         routing={option: routing.get(option, 0.0) for option in Option},
         reuse=dict.fromkeys(Component, 0.5),
         conditions={c: (conditions or {}).get(c, 0.0) for c in Condition},
-        tier="small",
+        tier=Tier.SMALL,
     )

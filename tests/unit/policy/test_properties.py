@@ -1,6 +1,7 @@
 """What holds for every prediction."""
 
 import math
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from agents.policy import Policy
 from agents.prediction import Prediction
 from schemas import Component, Condition, Grade, Material, Option
+from schemas.decision import Tier
 
 POLICY = Policy.load()
 shares = st.floats(0, 1)
@@ -29,7 +31,7 @@ predictions = st.builds(
     routing=distribution(Option),
     reuse=st.fixed_dictionaries(dict.fromkeys(Component, shares)),
     conditions=st.fixed_dictionaries(dict.fromkeys(Condition, shares)),
-    tier=st.just("small"),
+    tier=st.sampled_from(Tier),
 )
 
 
@@ -64,7 +66,15 @@ def test_more_probability_never_makes_an_option_lose(
         return
     surer = {o: p * (1 - share) for o, p in prediction.routing.items()}
     surer[option] += share
-    again = Prediction(
-        prediction.quality, prediction.material, surer, {}, prediction.conditions, "small"
-    )
+    again = replace(prediction, routing=surer)
     assert POLICY.rule_on(again).routing.option is option
+
+
+@settings(max_examples=100, deadline=None)
+@given(predictions)
+def test_criticality_alone_is_that_of_the_verdict(prediction: Prediction) -> None:
+    """What chooses the tier is what the decision says; whichever tier made the prediction."""
+    found = POLICY.criticality(prediction)
+    assert 0 <= found <= 1
+    assert round(found, 6) == POLICY.rule_on(prediction).criticality
+    assert all(POLICY.criticality(replace(prediction, tier=tier)) == found for tier in Tier)

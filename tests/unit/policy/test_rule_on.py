@@ -193,3 +193,10 @@ def test_criticality_grows_with_stakes_and_with_hazard() -> None:
     assert critical(RESELL, A) > critical(REFURBISH, B) > critical(RECYCLE, D)
     assert critical(RECYCLE, D) < critical(RECYCLE, D, 0.2) < critical(RECYCLE, D, 0.4)
     assert critical(HAZARDOUS, D, 1.0) >= 0.9
+
+
+@pytest.mark.parametrize("swollen", [0.0, 0.3, 0.9])
+def test_criticality_alone_is_that_of_the_verdict(swollen: float) -> None:
+    """Also where a hard rule decides."""
+    unit = prediction({RESELL: 0.9, HARVEST: 0.1}, quality={A: 1.0}, conditions={SWOLLEN: swollen})
+    assert round(POLICY.criticality(unit), 6) == POLICY.rule_on(unit).criticality

@@ -32,6 +32,19 @@ EXAMPLE: dict[str, Any] = {
         "hold_for_human": False,
     },
     "reuse": {"battery": 0.12, "display": 0.91, "keyboard": 0.67, "mainboard": 0.88},
+    "disassembly": {
+        "steps": [
+            {
+                "part": "battery",
+                "after": ["base-cover"],
+                "expected_value": -0.6,
+                "labour_s": 60.0,
+                "hazardous": False,
+                "put_back": False,
+            }
+        ],
+        "expected_value": -0.6,
+    },
     "confidence": 0.83,
     "uncertainty": 0.31,
     "criticality": 0.4,
@@ -47,7 +60,17 @@ EXAMPLE: dict[str, Any] = {
         }
     ],
     "missing": ["thermal", "acoustic"],
-    "distiller": {"model": "regrade-6m", "version": "1", "sha256": "ab", "tier": "small"},
+    "distiller": {
+        "model": "regrade-6m",
+        "version": "2",
+        "sha256": "ab",
+        "tier": "small",
+        "selection": {
+            "uncertainty": 0.22,
+            "criticality": 0.4,
+            "rule": "uncertainty < 0.3 or criticality < 0.6",
+        },
+    },
     "decided_at": TIME,
     "valid_until": TIME,
 }
@@ -67,6 +90,29 @@ def test_it_fits_the_published_schema() -> None:
     checker.validate(EXAMPLE)
     with pytest.raises(jsonschema.ValidationError):
         checker.validate({**EXAMPLE, "status": "maybe"})
+
+
+def test_a_decision_from_before_there_were_plans_has_none() -> None:
+    before = {name: value for name, value in EXAMPLE.items() if name != "disassembly"}
+    assert Decision.model_validate(before).disassembly.steps == []
+    schema = json.loads(json_schemas()["decision.schema.json"])
+    jsonschema.Draft202012Validator(schema).validate(before)
+
+
+def test_a_decision_from_before_there_were_tiers_has_no_reason_for_its_own() -> None:
+    first = {"model": "regrade-6m", "version": "1", "sha256": "ab", "tier": "small"}
+    before = {**EXAMPLE, "distiller": first}
+    assert Decision.model_validate(before).distiller.selection is None
+    schema = json.loads(json_schemas()["decision.schema.json"])
+    jsonschema.Draft202012Validator(schema).validate(before)
+
+
+@pytest.mark.parametrize(
+    "change", [{"tier": "huge"}, {"selection": {"uncertainty": 0.2}}, {"tier": None}]
+)
+def test_who_decided_is_told_completely_or_not_at_all(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Decision.model_validate({**EXAMPLE, "distiller": {**EXAMPLE["distiller"], **change}})
 
 
 def test_probabilities_are_rounded_and_bounded() -> None:

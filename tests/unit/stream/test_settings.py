@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from agents.distiller.thresholds import Thresholds
 from schemas.modality import MODALITIES, Modality
 from stream.errors import SettingsError
-from stream.settings import CONFIG_VARIABLE, Settings, effective, ms, unknown_variables
+from stream.settings import CONFIG_VARIABLE, Quantum, Settings, effective, ms, unknown_variables
 
 
 def sources(settings: Settings) -> dict[str, str]:
@@ -74,6 +75,29 @@ def test_limits_can_be_set_one_by_one(config: Path, monkeypatch: pytest.MonkeyPa
     assert found["limits.cycles"] == "default"
 
 
+def test_tiers_and_what_runs_them_can_be_set_one_by_one(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Settings.load().tiers == Thresholds()
+    assert Settings.load().quantum == Quantum("exact", None)
+    config.write_text("[tiers]\nsmall_criticality = 0.7\n[quantum]\nshots = 1000\n")
+    monkeypatch.setenv("REGRADE_TIERS__CLASSICAL_UNCERTAINTY", "0.05")
+    monkeypatch.setenv("REGRADE_TIERS__SMALL_UNCERTAINTY", "0.2")
+    monkeypatch.setenv("REGRADE_QUANTUM__DEVICE", "default.qubit")
+    settings = Settings.load()
+    assert settings.tiers == Thresholds(
+        classical_uncertainty=0.05, small_uncertainty=0.2, small_criticality=0.7
+    )
+    assert settings.quantum == Quantum("default.qubit", 1000)
+    found = sources(settings)
+    assert found["tiers.small_criticality"] == "file"
+    assert found["tiers.small_uncertainty"] == "environment"
+    assert found["tiers.medium_uncertainty"] == "default"
+    assert found["quantum.device"] == "environment"
+    assert found["quantum.shots"] == "file"
+    assert unknown_variables() == []
+
+
 @pytest.mark.parametrize("text", ["visual,text", " visual , text ", "visual,text,"])
 def test_modalities_are_named_with_commas(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("REGRADE_MODALITIES", text)
@@ -114,6 +138,14 @@ WRONG = [
     ({"decisions_retention": 3600}, "decisions_retention must not be shorter"),
     ({"widnow": 3}, "widnow .*there is no such setting"),
     ({"limits": {"pixels": "many"}}, r"limits\.pixels .*valid integer"),
+    ({"limits": {"pixel": 1}}, r"limits\.pixel .*there is no such setting"),
+    ({"tiers": {"small_uncertainty": "much"}}, r"tiers\.small_uncertainty .*valid number"),
+    ({"tiers": {"small_uncertainty": 0.05}}, r"tiers: .*must rise from tier to tier within 0 to 1"),
+    ({"tiers": {"medium_criticality": 1.5}}, r"tiers: .*must rise from tier to tier within 0 to 1"),
+    ({"tiers": {"tiny_uncertainty": 0.1}}, r"tiers\.tiny_uncertainty .*there is no such setting"),
+    ({"quantum": {"shots": 0}}, r"quantum\.shots .*greater than or equal to 1"),
+    ({"quantum": {"shots": "few"}}, r"quantum\.shots .*valid integer"),
+    ({"quantum": {"qubits": 4}}, r"quantum\.qubits .*there is no such setting"),
 ]
 
 
@@ -131,6 +163,16 @@ def test_what_is_wrong_names_its_source(config: Path, monkeypatch: pytest.Monkey
         Settings.load()
     assert "window (from the file)" in str(caught.value)
     assert "grace (from the environment)" in str(caught.value)
+
+
+def test_what_is_wrong_within_tiers_names_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGRADE_TIERS__SMALL_UNCERTAINTY", "much")
+    monkeypatch.setenv("REGRADE_QUANTUM__SHOTS", "-1")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert "tiers.small_uncertainty (from the environment): " in str(caught.value)
+    assert "quantum.shots (from the environment): " in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_misspelt_setting_in_the_file_is_refused(config: Path) -> None:
@@ -156,8 +198,10 @@ def test_misspelt_variables_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGRADE_WINDWO", "3")
     monkeypatch.setenv("REGRADE_WINDOW", "50")
     monkeypatch.setenv("REGRADE_LIMITS__PIXELS", "1000")
+    monkeypatch.setenv("REGRADE_TIERS__LARGE_UNCERTAINTY", "0.9")
+    monkeypatch.setenv("REGRADE_TIERS__MEDIUM_UNCERTAINTY", "0.9")
     monkeypatch.setenv("REGRADE_TEST_BROKER", "127.0.0.1:9092")
-    assert unknown_variables() == ["REGRADE_WINDWO"]
+    assert unknown_variables() == ["REGRADE_TIERS__LARGE_UNCERTAINTY", "REGRADE_WINDWO"]
 
 
 def test_settings_cannot_be_changed_afterwards() -> None:

@@ -1,0 +1,218 @@
+"""The weights that ship, tier by tier, and the cascade that chooses among them.
+
+The teacher that they were distilled from does not ship; what it gets right and what it costs is in
+their model card, measured on units of the same simulator when they were made.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from agents.distiller.calibration import calibration_error
+from agents.distiller.cost import encoding_cost, fusion_cost
+from agents.distiller.dataset import Dataset
+from agents.distiller.distiller import Distiller, Encoding
+from agents.distiller.files import WEIGHTS
+from agents.distiller.fitting import Progress, torch_threads
+from agents.distiller.heads import HEADS
+from agents.distiller.hierarchy import HierarchicalDistillation
+from agents.distiller.metrics import ALL, SUBSETS, Shown
+from agents.evaluation.config import EvaluationConfig
+from agents.evaluation.pool import load_pool
+from agents.evaluation.section import Plot, Section, table
+from agents.policy import Policy
+from agents.prediction import Prediction
+from schemas.decision import Tier
+from schemas.modality import MODALITIES, Modality
+
+Unit = Mapping[Modality, Encoding]
+
+
+def evaluate_cascade(config: EvaluationConfig, folder: Path, progress: Progress) -> Section:
+    """Accuracy, calibration, multiply-adds, time and memory of every tier and of the cascade."""
+    test = load_pool(config, folder).test
+    with torch_threads(config.threads):
+        distiller = Distiller.load(threads=None)
+        cascade = HierarchicalDistillation(distiller, Policy.load().criticality)
+        units = _encode(distiller, test)
+        ways: dict[str, Any] = {
+            tier.value: lambda some, tier=tier: distiller.distill(some, tier) for tier in Tier
+        }
+        ways["cascade"] = cascade.distill
+        found = {}
+        for number, (name, distill) in enumerate(ways.items()):
+            found[name] = _measure(distiller, distill, units, test)
+            progress("cascade", number + 1, len(ways), float("nan"))
+    teacher = json.loads(WEIGHTS.with_suffix(".json").read_text())["metrics"]["teacher"]
+    return _section(distiller, found, teacher, len(test))
+
+
+def _encode(distiller: Distiller, test: Dataset) -> list[dict[Modality, Encoding]]:
+    with torch.inference_mode():
+        by_modality = {
+            m: distiller.model.encode(m, test.features[m].double()).float().numpy()
+            for m in MODALITIES
+        }
+    return [{m: by_modality[m][row] for m in MODALITIES} for row in range(len(test))]
+
+
+def _measure(distiller: Distiller, distill: Any, units: list[Any], test: Dataset) -> dict[str, Any]:
+    whole = distill(units)
+    ran = Counter(p.tier for p in whole)
+    spent = mean(_cost(distiller, ALL, p) for p in whole)
+    errors, right = [], {}
+    for shown in SUBSETS:
+        said = distill([{m: unit[m] for m in shown} for unit in units])
+        errors.append(calibration_error(_tensors(said), test.targets))
+        right["+".join(shown)] = _accuracy(said, test)
+    return {
+        "accuracy": _accuracy(whole, test),
+        "by_subset": right,
+        "calibration_error": {
+            head.name: {"mean": mean(by_head), "worst": max(by_head)}
+            for head, by_head in zip(HEADS, zip(*errors, strict=True), strict=True)
+        },
+        "multiply_adds": spent,
+        "tiers": {tier.value: ran[tier] / len(whole) for tier in Tier},
+        "microseconds": {
+            "single": _time(distill, [[u] for u in units[:200]]),
+            "of 64": _time(distill, [units[i : i + 64] for i in range(0, 640, 64)]) / 64,
+        },
+        "kilobytes": _memory(distill, units[:64]) / 64 / 1024,
+    }
+
+
+def _cost(distiller: Distiller, shown: Shown, prediction: Prediction) -> int:
+    """Multiply-adds of a prediction; above the classical tier that one ran, too."""
+    key = (shown, prediction.tier, prediction.selection is not None)
+    if key not in _costs:
+        model = distiller.model
+        cost = encoding_cost(model, shown) + fusion_cost(model, prediction.tier)
+        if prediction.selection is not None and prediction.tier is not Tier.CLASSICAL:
+            cost += fusion_cost(model, Tier.CLASSICAL)
+        _costs[key] = cost
+    return _costs[key]
+
+
+_costs: dict[tuple[Shown, Tier, bool], int] = {}
+
+
+def _tensors(said: list[Prediction]) -> list[Tensor]:
+    """Per head (N, size), as `heads.probabilities` gives them."""
+    return [
+        torch.tensor([[getattr(p, head.name)[c] for c in head.classes] for p in said])
+        for head in HEADS
+    ]
+
+
+def _accuracy(said: list[Prediction], test: Dataset) -> dict[str, float]:
+    return {
+        head.name: float(
+            (
+                p.argmax(1) == target if head.exclusive else (p > 0.5) == (target > 0.5)
+            ).double().mean()
+        )
+        for head, p, target in zip(HEADS, _tensors(said), test.targets, strict=True)
+    }  # fmt: skip
+
+
+def _time(distill: Any, batches: list[list[Unit]]) -> float:
+    """Median of a call, in microseconds."""
+    for batch in batches[:3]:
+        distill(batch)
+    times = []
+    for batch in batches:
+        started = time.perf_counter()
+        distill(batch)
+        times.append(time.perf_counter() - started)
+    return 1e6 * median(times)
+
+
+def _memory(distill: Any, batch: list[Unit]) -> float:
+    """Bytes that torch allocates while it distils a batch."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
+        distill(batch)
+    sizes = [event.self_cpu_memory_usage for event in watched.key_averages()]
+    return float(np.maximum(sizes, 0).sum())
+
+
+def _section(
+    distiller: Distiller, found: dict[str, Any], teacher: dict[str, Any], units: int
+) -> Section:
+    rows = [
+        [
+            name,
+            *(f"{100 * got['accuracy'][head]:.1f}" for head in ("routing", "quality", "reuse")),
+            f"{got['multiply_adds']:,.0f}",
+            f"{100 * (1 - got['multiply_adds'] / teacher['multiply_adds']):.0f}",
+            f"{got['microseconds']['single']:.0f}",
+            f"{got['microseconds']['of 64']:.0f}",
+            f"{got['kilobytes']:.0f}",
+        ]
+        for name, got in found.items()
+    ]
+    rows.append(
+        [
+            "teacher (model card)",
+            *(f"{100 * teacher['accuracy'][head]:.1f}" for head in ("routing", "quality", "reuse")),
+            f"{teacher['multiply_adds']:,}",
+            "",
+            "",
+            "",
+            "",
+        ]
+    )
+    head = [
+        "tier", "routing", "quality", "reuse", "multiply-adds", "fewer than teacher, %",
+        "alone, µs", "of 64, µs", "kB",
+    ]  # fmt: skip
+    share = found["cascade"]["tiers"]
+    calibrated = [
+        [
+            name,
+            *(
+                f"{got['calibration_error'][h.name]['mean']:.3f} / "
+                f"{got['calibration_error'][h.name]['worst']:.3f}"
+                for h in HEADS
+            ),
+        ]
+        for name, got in found.items()
+    ]
+    weights = sum(p.numel() for p in distiller.model.parameters())
+    text = [
+        f"{units} units that neither training nor calibration met, with all six modalities. "
+        "Multiply-adds include the encoders of all six, and for the cascade the classical tier, "
+        "which always runs first; time and memory are from encodings to probabilities, with one "
+        f"thread in float64. Weights: {weights:,} numbers; a passage keeps "
+        f"{4 * distiller.dim} bytes an observation.",
+        table(head, rows),
+        "The cascade ran "
+        + ", ".join(f"{tier} for {100 * part:.1f} %" for tier, part in share.items())
+        + " of the units.",
+        "**Calibration**: expected calibration error over the 63 subsets, mean / worst.",
+        table(["tier", *(h.name for h in HEADS)], calibrated),
+    ]
+
+    def draw(axes: Any) -> None:
+        for name, got in found.items():
+            by_size = [
+                mean(v["routing"] for k, v in got["by_subset"].items() if k.count("+") == n)
+                for n in range(6)
+            ]
+            axes.plot(range(1, 7), [100 * y for y in by_size], marker="o", markersize=3, label=name)
+        axes.set_xlabel("modalities arrived")
+        axes.set_ylabel("routing accuracy, %")
+        axes.legend()
+
+    plot = Plot("tiers", "Routing accuracy of the shipped tiers, mean over the sets.", draw)
+    data = {**found, "teacher": teacher}
+    return Section("cascade", "Tiers and cascade", "\n\n".join(text), data, [plot])

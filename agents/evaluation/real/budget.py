@@ -1,0 +1,37 @@
+"""How much this part of the evaluation spends, full and quick."""
+
+from dataclasses import dataclass
+
+from agents.distiller.attention import VARIANTS, Variant
+from agents.evaluation.config import EvaluationConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Sizes that do not depend on the seed."""
+
+    views: tuple[int, ...] = (2, 3, 4, 5, 6)
+    """Numbers of modalities on which the variants are compared."""
+    variants: tuple[Variant, ...] = VARIANTS
+    learning_rates: tuple[float, ...] = (1.5e-3, 3e-3, 6e-3)
+    """Tried for each variant and number of views on digits held out for it."""
+    labelled: int = 200
+    validation: int = 400
+    """The other digits are for the test."""
+    steps: int = 160
+
+    scarce: tuple[int, ...] = (100, 200)
+    """Labelled digits where the other 1,300 or 1,200 are only paired records."""
+    scarce_test: int = 600
+    scarce_steps: int = 400
+    distilling_steps: int = 800
+
+    draws: int = 3
+    """Of 15 spectra to train on, each seed."""
+
+    @classmethod
+    def of(cls, config: EvaluationConfig) -> "Budget":
+        """The budget that goes with a configuration."""
+        if config.is_quick:
+            return cls(views=(3, 6), learning_rates=(3e-3,), scarce=(100,), draws=1)
+        return cls()

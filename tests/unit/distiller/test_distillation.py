@@ -1,0 +1,338 @@
+"""Distillation: what the student is asked, that it learns it, and what must not matter."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from agents.distiller.dataset import Dataset
+from agents.distiller.distillation import (
+    AsymmetricDistillationTrainer,
+    Circuits,
+    DistillationConfig,
+    Lessons,
+    Student,
+    abundance_of,
+    soft_loss,
+)
+from agents.distiller.fitting import FitConfig, build
+from agents.distiller.heads import HEADS, LOGITS, losses, split
+from agents.distiller.metrics import encode, fuse
+from agents.distiller.model import HybridCrossModalDistiller
+from schemas.decision import Tier
+from schemas.modality import MODALITIES, Modality
+
+from .examples import config, masks, network, numbers, only, toy, with_holes
+
+BUDGET = FitConfig(epochs=2, batch=20, learning_rate=1e-2, full=0.5)
+NOTHING = DistillationConfig(labels=0, soft_targets=0, features=0, transfer=0)
+EVEN = dict.fromkeys(MODALITIES, 0.5)
+UNEVEN: dict[Modality, float] = dict(zip(MODALITIES, (1.0, 0.8, 0.8, 0.5, 0.2, 0.1), strict=True))
+
+
+@pytest.fixture(scope="module")
+def teacher() -> HybridCrossModalDistiller:
+    """It has opinions; whether they are right does not matter here."""
+    model = network(5, top=Tier.CLASSICAL, hidden=24).float()
+    model.trunks[0].out.weight.mul_(4)
+    return model
+
+
+def student(data: Dataset, **changes: object) -> HybridCrossModalDistiller:
+    return build(config(**changes), 1, data)
+
+
+def distilled(
+    teacher: HybridCrossModalDistiller,
+    data: Dataset,
+    budget: FitConfig = BUDGET,
+    abundance: Mapping[Modality, float] | None = None,
+    top: Tier = Tier.SMALL,
+) -> dict[str, Tensor]:
+    pupil = student(data, top=top)
+    trainer = AsymmetricDistillationTrainer(teacher, pupil, budget, abundance=abundance)
+    trainer.train_with_missing_modalities(data)
+    return pupil.state_dict()
+
+
+def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    assert list(one) == list(other)
+    return all(torch.equal(a, other[name]) for name, a in one.items())
+
+
+# -- what is asked ---------------------------------------------------------------------------
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**31), st.floats(0.5, 8))
+def test_the_soft_loss_is_zero_for_agreement_and_positive_otherwise(
+    seed: int, softness: float
+) -> None:
+    said, other = numbers(3, LOGITS, seed=seed), numbers(3, LOGITS, seed=seed + 1)
+    assert soft_loss(said, said, softness).item() == pytest.approx(0, abs=1e-12)
+    assert soft_loss(other, said, softness).item() > 1e-3
+    shifted = torch.cat([x + (h.exclusive * 3) for h, x in zip(HEADS, split(said), strict=True)], 1)
+    assert soft_loss(shifted, said, softness).item() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("softness", [1.0, 2.0, 5.0])
+def test_the_soft_loss_by_hand(softness: float) -> None:
+    said, teacher = numbers(4, LOGITS), numbers(4, LOGITS, seed=1)
+    total = 0.0
+    for head, a, b in zip(HEADS, split(said / softness), split(teacher / softness), strict=True):
+        if head.exclusive:
+            p, q = torch.softmax(b, 1), torch.softmax(a, 1)
+            total += float((p * (p / q).log()).sum(1).mean())
+        else:
+            p, q = torch.sigmoid(b), torch.sigmoid(a)
+            total += float((p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean())
+    assert soft_loss(said, teacher, softness).item() == pytest.approx(softness**2 * total)
+
+
+def test_lessons_are_of_all_that_arrived(teacher: HybridCrossModalDistiller) -> None:
+    data = with_holes(toy(30))
+    lessons = Lessons.ask(teacher, data, batch=7)
+    logits = fuse(teacher, encode(teacher, data), data.arrived)
+    torch.testing.assert_close(lessons.logits, logits)
+    assert lessons.features.shape == (30, 24)
+    torch.testing.assert_close(lessons.features.mean(0), torch.zeros(24), rtol=0, atol=1e-5)
+    spread = lessons.features.std(0)
+    torch.testing.assert_close(spread[spread > 0.5], torch.ones(int((spread > 0.5).sum())))
+
+
+def the_student(
+    teacher: HybridCrossModalDistiller,
+    data: Dataset,
+    what: DistillationConfig,
+    abundance: Mapping[Modality, float] = EVEN,
+) -> Student:
+    return Student(student(data), teacher, Lessons.ask(teacher, data), what, abundance)
+
+
+def loss(learner: Student | Circuits, data: Dataset, mask: Tensor | None = None) -> Tensor:
+    mask = data.arrived if mask is None else mask
+    return learner.loss(data, mask, torch.arange(len(data)))
+
+
+def test_labels_count_by_their_share(teacher: HybridCrossModalDistiller) -> None:
+    data = toy(12)
+    data.labelled[3:] = False
+    learner = the_student(teacher, data, replace(NOTHING, labels=2.0))
+    seen = data.rows(data.labelled)
+    logits = learner.model.fuse(
+        learner.model.encode_all(seen.features), seen.arrived, Tier("classical")
+    )
+    expected = 2.0 * 0.25 * torch.stack(losses(logits, seen.targets)).sum()
+    torch.testing.assert_close(loss(learner, data), expected)
+    assert loss(learner, data.unlabelled()).item() == 0
+
+
+def test_soft_targets_and_features_by_hand(teacher: HybridCrossModalDistiller) -> None:
+    data, mask = toy(12), masks(12)
+    lessons = Lessons.ask(teacher, data)
+    learner = the_student(teacher, data, replace(NOTHING, soft_targets=3.0, softness=4.0))
+    h = learner.model.encode_all(data.features)
+    logits = learner.model.fuse(h, mask, Tier.CLASSICAL)
+    torch.testing.assert_close(loss(learner, data, mask), 3 * soft_loss(logits, lessons.logits, 4))
+
+    learner = the_student(teacher, data, replace(NOTHING, features=0.7))
+    h = learner.model.encode_all(data.features)
+    said = learner.project(learner.model.features(h, mask))
+    torch.testing.assert_close(loss(learner, data, mask), 0.7 * F.mse_loss(said, lessons.features))
+
+
+def test_circuits_learn_the_mean_of_their_tiers(teacher: HybridCrossModalDistiller) -> None:
+    data, mask = toy(12), masks(12)
+    pupil, lessons = student(data), Lessons.ask(teacher, data)
+    learner = Circuits(pupil, data, lessons, replace(NOTHING, soft_targets=1.0))
+    tiers = pupil.fuse_all(encode(pupil, data), mask)[1:]
+    expected = torch.stack([soft_loss(logits, lessons.logits, 2) for logits in tiers]).mean()
+    torch.testing.assert_close(loss(learner, data, mask), expected)
+
+
+# -- from rich to poor -----------------------------------------------------------------------
+
+
+def test_knowledge_flows_downhill_only(teacher: HybridCrossModalDistiller) -> None:
+    learner = the_student(teacher, toy(5), NOTHING, UNEVEN)
+    for r, rich in enumerate(MODALITIES):
+        for p, poor in enumerate(MODALITIES):
+            drop = UNEVEN[rich] - UNEVEN[poor]
+            assert ((r, p) in learner.downhill) is (drop > 0), (rich, poor)
+            assert (f"{p}-{r}" in learner.across) is (drop > 0)
+            if drop > 0:
+                assert learner.downhill[r, p] == pytest.approx(drop)
+    even = the_student(teacher, toy(5), replace(NOTHING, transfer=1.0), EVEN)
+    assert even.downhill == {}
+    assert loss(even, toy(5)).item() == 0
+
+
+def test_transfer_teaches_the_poor_and_leaves_the_richest(
+    teacher: HybridCrossModalDistiller,
+) -> None:
+    data = toy(20)
+    learner = the_student(teacher, data, replace(NOTHING, transfer=1.0), UNEVEN)
+    torch.autograd.backward(loss(learner, data))
+    moved = {
+        m: any(p.grad is not None and bool(p.grad.any()) for p in encoder.parameters())
+        for m, encoder in learner.model.encoders.items()
+    }
+    assert moved == {m: m is not MODALITIES[0] for m in MODALITIES}
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+def test_transfer_by_hand(teacher: HybridCrossModalDistiller) -> None:
+    """Two sorts: text arrives always, the others half as often; one unit lacks the text."""
+    abundance = dict.fromkeys(MODALITIES, 0.5) | {Modality.TEXT: 1.0}
+    data = toy(4)
+    data.arrived[0, 2] = False
+    data.arrived[1, 4] = False
+    learner = the_student(teacher, data, replace(NOTHING, transfer=2.0), abundance)
+    h, h_t = learner.model.encode_all(data.features), teacher.encode_all(data.features)
+    every = []
+    for p in (0, 1, 3, 4, 5):
+        gap = learner.across[f"{p}-2"](h[:, p]) - h_t[:, 2]
+        both = [row for row in range(4) if row != 0 and not (p == 4 and row == 1)]
+        every.append(0.5 * gap[both].square().sum() / gap.numel())
+    torch.testing.assert_close(loss(learner, data), 2 * torch.stack(every).mean())
+
+
+def test_abundance_is_counted() -> None:
+    data = toy(4)
+    data.arrived[:3, 0] = False
+    data.arrived[0, 5] = False
+    assert list(abundance_of(data).values()) == [0.25, 1, 1, 1, 1, 0.75]
+
+
+# -- that it is learnt -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_without_a_single_label_the_student_comes_closer(
+    teacher: HybridCrossModalDistiller, holes: bool
+) -> None:
+    """On units that neither has seen, in every tier, whether all arrived or some."""
+    data = toy(200).unlabelled()
+    data = with_holes(data) if holes else data
+    pupil, held_out = student(data), toy(100, seed=9)
+    lessons = Lessons.ask(teacher, held_out)
+
+    def distances() -> list[float]:
+        h = encode(pupil, held_out)
+        return [
+            soft_loss(fuse(pupil, h, mask, tier), lessons.logits, 2.0).item()
+            for tier in Tier
+            for mask in (held_out.arrived, only(100, 0, 1, 2))
+        ]
+
+    before, frozen = distances(), deepcopy(teacher.state_dict())
+    budget = replace(BUDGET, epochs=6)
+    trainer = AsymmetricDistillationTrainer(teacher, pupil, budget)
+    history = trainer.train_with_missing_modalities(data)
+    assert all(now < 0.8 * then for now, then in zip(distances(), before, strict=True))
+    assert {stage: len(losses) for stage, losses in history.items()} == {
+        "student": 6,
+        "circuits": 6,
+    }
+    assert all(losses[-1] < losses[0] for losses in history.values())
+    assert same(teacher.state_dict(), frozen)
+    assert not pupil.training
+
+
+def test_circuits_learn_on_encodings_that_stay(teacher: HybridCrossModalDistiller) -> None:
+    """The second stage leaves encoders and classical tier as the first one made them."""
+    data = toy(60)
+    first = distilled(teacher, data, top=Tier.CLASSICAL)
+    both = distilled(teacher, data, top=Tier.LARGE)
+    start = student(data, top=Tier.LARGE).state_dict()
+    own = {name for name in both if name.startswith(("circuits.", "gains.", "trunks.1."))}
+    for name in set(both) - own - {"temperature"}:
+        assert torch.equal(both[name], first[name]), name
+    assert not torch.equal(both["trunks.0.out.weight"], start["trunks.0.out.weight"])
+    assert not any(torch.equal(both[name], start[name]) for name in own)
+
+
+# -- what must not matter --------------------------------------------------------------------
+
+
+def test_targets_of_units_without_labels_do_not_matter(
+    teacher: HybridCrossModalDistiller,
+) -> None:
+    data = toy(60)
+    data.labelled[20:] = False
+    other = tuple(
+        torch.where(data.labelled.view(-1, *[1] * (t.ndim - 1)), t, 1 - t.clamp(max=1))
+        for t in data.targets
+    )
+    assert not all(torch.equal(a, b) for a, b in zip(other, data.targets, strict=True))
+    assert same(distilled(teacher, data), distilled(teacher, replace(data, targets=other)))
+    assert not same(distilled(teacher, data), distilled(teacher, data.unlabelled()))
+
+
+def test_what_stands_where_nothing_arrived_does_not_matter(
+    teacher: HybridCrossModalDistiller,
+) -> None:
+    zeros, garbage = with_holes(toy(60)), with_holes(toy(60), instead=1e6)
+    assert same(
+        distilled(teacher, zeros, abundance=UNEVEN), distilled(teacher, garbage, abundance=UNEVEN)
+    )
+
+
+def test_how_often_modalities_arrive_does_matter(teacher: HybridCrossModalDistiller) -> None:
+    data = toy(60)
+    assert not same(
+        distilled(teacher, data, abundance=UNEVEN), distilled(teacher, data, abundance=EVEN)
+    )
+
+
+def test_it_is_deterministic(teacher: HybridCrossModalDistiller) -> None:
+    data = with_holes(toy(60))
+    state = torch.get_rng_state()
+    first = distilled(teacher, data, abundance=UNEVEN)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(3)  # the global generator's state must not matter
+    assert same(distilled(teacher, data, abundance=UNEVEN), first)
+    other = replace(BUDGET, seed=2)
+    assert not same(distilled(teacher, data, other, abundance=UNEVEN), first)
+
+
+class Killed(Exception):
+    """What the test does to the training."""
+
+
+@pytest.mark.parametrize("stage", ["student", "circuits"])
+def test_resumed_equals_uninterrupted(
+    teacher: HybridCrossModalDistiller, tmp_path: Path, stage: str
+) -> None:
+    data = with_holes(toy(60))
+    data.labelled[30:] = False
+
+    def trainer(pupil: HybridCrossModalDistiller) -> AsymmetricDistillationTrainer:
+        return AsymmetricDistillationTrainer(teacher, pupil, BUDGET, abundance=UNEVEN)
+
+    whole = student(data)
+    history = trainer(whole).train_with_missing_modalities(data)
+
+    def kill(where: str, done: int, total: int, loss: float) -> None:
+        if where == stage and done == total - 1:  # in the last epoch, after a checkpoint
+            raise Killed
+
+    path = tmp_path / "run"
+    with pytest.raises(Killed):
+        trainer(student(data)).train_with_missing_modalities(data, checkpoint=path, progress=kill)
+    seen: list[str] = []
+    resumed = student(data)
+    again = trainer(resumed).train_with_missing_modalities(
+        data, checkpoint=path, resume=True, progress=lambda where, *_: seen.append(where)
+    )
+    assert again == history
+    assert same(resumed.state_dict(), whole.state_dict())
+    assert seen.count("student") == (3 if stage == "student" else 0), "only the last epoch again"
+    assert seen.count("circuits") == (6 if stage == "student" else 3)
