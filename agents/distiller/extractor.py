@@ -1,6 +1,6 @@
 """The quantum feature extractor of a single modality, with its controls: an option.
 
-It goes behind an encoder, `nn.Sequential(encoder, extractor)`; the models that ship have none.
+`ModelConfig.extractor` puts one behind every encoder; the weights that ship have none.
 """
 
 from math import pi
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from agents.distiller.attention import Variant
 from agents.distiller.circuits.backend import Readout
-from agents.distiller.circuits.exact import exact
 from agents.distiller.readouts import READOUTS
 
 
@@ -33,7 +32,7 @@ class QuantumFeatureExtractor(nn.Module):
         super().__init__()
         if variant not in READOUTS:
             raise ValueError(f"{variant} has no circuit; take one of {', '.join(READOUTS)}")
-        self.readout = exact if variant == "hybrid" else READOUTS[variant]
+        self.readout = READOUTS[variant]
         self.w_q = nn.Parameter(torch.randn(dim, qubits) * 0.5 * dim**-0.5)  # W
         self.w = nn.Parameter(torch.randn(layers, qubits, 2) * 0.5)
         self.u = nn.Linear(qubits, dim, bias=False)

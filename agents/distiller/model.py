@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from agents.distiller.attention import QuantumCrossAttention, Variant, attention
 from agents.distiller.circuits.backend import Readout
 from agents.distiller.encoders import DROPOUT, Shape, encoder
+from agents.distiller.extractor import QuantumFeatureExtractor
 from agents.distiller.heads import HEADS, LOGITS, probabilities
 from agents.distiller.tiers import FinalCircuit, TripleCircuits
 from schemas.decision import Tier
@@ -135,6 +136,11 @@ class HybridCrossModalDistiller(nn.Module):
                 for name in self.modalities
             }
         )
+        self.extractors = nn.ModuleDict()
+        if config.extractor:
+            n = config.qubits[Tier.SMALL]
+            for name in self.modalities:
+                self.extractors[name] = QuantumFeatureExtractor(d, n, config.layers, config.variant)
         self.trunks = nn.ModuleList(Trunk(m, config) for _ in tiers[:2])
         self.circuits = nn.ModuleDict()
         self.gains = nn.ModuleDict()
@@ -153,13 +159,18 @@ class HybridCrossModalDistiller(nn.Module):
 
     def run_on(self, readout: Readout) -> None:
         """Have every circuit read by `readout`, such as one of `circuits.backend`."""
-        for circuit in self.circuits.values():
-            if isinstance(circuit, QuantumCrossAttention | TripleCircuits | FinalCircuit):
+        for circuit in (*self.circuits.values(), *self.extractors.values()):
+            if isinstance(
+                circuit,
+                QuantumCrossAttention | TripleCircuits | FinalCircuit | QuantumFeatureExtractor,
+            ):
                 circuit.readout = readout
 
     def encode(self, modality: Modality, features: Tensor) -> Tensor:
         """(B, *shape) -> (B, D): all that need be kept of an observation until its decision."""
         encoded: Tensor = self.encoders[modality](features)
+        if self.extractors:
+            encoded = self.extractors[modality](encoded)
         return encoded
 
     def fuse(self, h: Tensor, mask: Tensor, tier: Tier | None = None) -> Tensor:

@@ -18,13 +18,13 @@ class EvaluationConfig:
     tuning_epochs: int = 5
     """For each learning rate that is tried, for every variant."""
     learning_rates: tuple[float, ...] = (1.5e-3, 3e-3, 6e-3)
-    labelled: int = 1_000
+    labelled: int = 500
     """Where labels are scarce: so many units have one,"""
-    unlabelled: int = 9_000
+    unlabelled: int = 20_000
     """and so many more are only paired records."""
-    scarce_epochs: int = 50
+    scarce_epochs: int = 80
     """Over the labelled units alone."""
-    distilling_epochs: int = 10
+    distilling_epochs: int = 12
     """Over labelled and unlabelled units."""
     folds: int = 4
     """Groups of device models, each held out once."""
@@ -45,9 +45,9 @@ class EvaluationConfig:
             epochs=8,
             tuning_epochs=4,
             learning_rates=(3e-3,),
-            labelled=500,
+            labelled=300,
             unlabelled=2_500,
-            scarce_epochs=30,
+            scarce_epochs=40,
             distilling_epochs=8,
             folds=1,
             validation_units=500,

@@ -1,6 +1,5 @@
 """What distilling on unlabelled paired records is worth when modalities are missing."""
 
-from itertools import combinations
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -10,16 +9,17 @@ from agents.distiller.metrics import ALL, Shown, accuracies
 from agents.distiller.model import HybridCrossModalDistiller
 from agents.evaluation.config import EvaluationConfig
 from agents.evaluation.pool import load_pool
-from agents.evaluation.scarce import fit_alone, fit_distilled, fit_teacher
+from agents.evaluation.scarce import (
+    HALF_MISSING,
+    ONE_MISSING,
+    fit_alone,
+    fit_distilled,
+    fit_teacher,
+)
 from agents.evaluation.section import Section, cell, table
 from agents.evaluation.work import Jobs
-from schemas.modality import MODALITIES
 
-WITHOUT: dict[str, list[Shown]] = {
-    "none": [ALL],
-    "one": list(combinations(MODALITIES, len(MODALITIES) - 1)),
-    "half": list(combinations(MODALITIES, len(MODALITIES) // 2)),
-}
+WITHOUT: dict[str, list[Shown]] = {"none": [ALL], "one": ONE_MISSING, "half": HALF_MISSING}
 """How much is missing, and every set that is then left."""
 
 Found = dict[str, dict[str, float]]
@@ -72,7 +72,7 @@ def _run(config: EvaluationConfig, folder: Path, seed: int) -> dict[str, dict[st
         teacher = fit_teacher(config, labelled, seed + 1)
         found = {
             "teacher": teacher,
-            "modality dropout alone": fit_alone(config, labelled, seed + 1),
+            "modality dropout alone": fit_alone(config, labelled, pool.validation, seed + 1),
             "distilled on the labelled units": fit_distilled(config, [teacher], labelled, seed + 1),
             "distilled": fit_distilled(config, [teacher], labelled + more, seed + 1),
         }

@@ -25,6 +25,7 @@ class Pool:
     test: Dataset
     train_models: Tensor
     """int64 (N,): the number of each unit's device model."""
+    validation_models: Tensor
     test_models: Tensor
 
     def slice(self, start: int, count: int) -> Dataset:
@@ -59,6 +60,7 @@ def load_pool(config: EvaluationConfig, folder: Path) -> Pool:
         validation,
         test,
         _models(config, "train", len(train)),
+        _models(config, "validation", len(validation)),
         _models(config, "test", len(test)),
     )
 

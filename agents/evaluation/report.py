@@ -60,7 +60,7 @@ def evaluate(
             lambda: evaluate_distilling(config, folder, jobs),
             lambda: evaluate_unseen(config, folder, jobs),
             lambda: evaluate_noise(config, progress),
-            lambda: evaluate_real(config, progress),
+            lambda: evaluate_real(config, progress, jobs.executor),
         ]
         sections = [part() for part in parts]
     return write(out, sections, command, time.monotonic() - started)

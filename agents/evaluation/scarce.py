@@ -6,6 +6,8 @@ and, without any, on many more paired records.
 """
 
 from collections.abc import Sequence
+from itertools import combinations
+from statistics import mean
 
 import torch
 from torch import Tensor
@@ -13,21 +15,26 @@ from torch import Tensor
 from agents.distiller.dataset import SHAPES, Dataset
 from agents.distiller.distillation import AsymmetricDistillationTrainer
 from agents.distiller.fitting import FitConfig, Supervised, build, fit
+from agents.distiller.metrics import ALL, Shown, accuracies
 from agents.distiller.model import HybridCrossModalDistiller, ModelConfig
 from agents.evaluation.config import EvaluationConfig
 from schemas.decision import Tier
-from schemas.modality import Modality
+from schemas.modality import MODALITIES, Modality
 
-FEW = 0.3
-"""Dropout of networks that see only few units."""
-MANY = 0.1
+DROPOUT = 0.3
+"""Of all of them: few units are soon known by heart."""
 BATCH = 50
-"""While there are only few."""
+"""While there are only few units."""
+FULL = (0.4, 0.6, 0.8)
+"""What modality dropout alone may leave complete; the best on validation units counts."""
 
 
-def network(dropout: float) -> ModelConfig:
-    """The size that is compared: no circuits, the encoders of the shipped weights."""
-    return ModelConfig(SHAPES, width=1.0, dropout=dropout, top=Tier.CLASSICAL)
+ONE_MISSING: list[Shown] = list(combinations(MODALITIES, len(MODALITIES) - 1))
+HALF_MISSING: list[Shown] = list(combinations(MODALITIES, len(MODALITIES) // 2))
+INCOMPLETE = ONE_MISSING + HALF_MISSING
+
+NETWORK = ModelConfig(SHAPES, dropout=DROPOUT, top=Tier.CLASSICAL)
+"""The size that is compared; no circuits."""
 
 
 def fit_teacher(
@@ -35,16 +42,22 @@ def fit_teacher(
 ) -> HybridCrossModalDistiller:
     """Trained with every modality that arrived, never fewer."""
     budget = FitConfig(seed, config.scarce_epochs, BATCH, full=1.0)
-    teacher = build(network(FEW), seed, labelled)
+    teacher = build(NETWORK, seed, labelled)
     fit(Supervised(teacher), labelled, budget)
     return teacher
 
 
-def fit_alone(config: EvaluationConfig, labelled: Dataset, seed: int) -> HybridCrossModalDistiller:
-    """Trained on the labels under modality dropout."""
-    model = build(network(FEW), seed, labelled)
-    fit(Supervised(model), labelled, FitConfig(seed, config.scarce_epochs, BATCH))
-    return model
+def fit_alone(
+    config: EvaluationConfig, labelled: Dataset, validation: Dataset, seed: int
+) -> HybridCrossModalDistiller:
+    """Trained on the labels under modality dropout; how much of it, is chosen on `validation`."""
+    found = []
+    for full in FULL:
+        model = build(NETWORK, seed, labelled)
+        fit(Supervised(model), labelled, FitConfig(seed, config.scarce_epochs, BATCH, full=full))
+        right = accuracies(model, validation, [ALL, *INCOMPLETE])
+        found.append((mean(scores["routing"] for scores in right.values()), full, model))
+    return max(found, key=lambda one: one[:2])[2]
 
 
 def fit_distilled(
@@ -55,8 +68,8 @@ def fit_distilled(
 ) -> HybridCrossModalDistiller:
     """Distilled on labelled and unlabelled units from one teacher, or from the mean of several."""
     teacher = teachers[0] if len(teachers) == 1 else Committee(teachers)
-    student = build(network(MANY), seed, data)
-    budget = FitConfig(seed, config.distilling_epochs, full=0.3)
+    student = build(NETWORK, seed, data)
+    budget = FitConfig(seed, config.distilling_epochs, full=0.0)
     AsymmetricDistillationTrainer(teacher, student, budget).train_with_missing_modalities(data)
     return student
 

@@ -70,11 +70,13 @@ def _run(config: EvaluationConfig, folder: Path, fold: int) -> dict[str, float]:
     anyone = torch.arange(len(pool.train))
     anyone = anyone[~torch.isin(anyone, met[: config.labelled])][: config.unlabelled]
     arriving = pool.train.rows(anyone).unlabelled()
+    # Nothing is chosen on models held out, either.
+    validation = pool.validation.rows(~torch.isin(pool.validation_models, held_out))
     test = pool.test.rows(torch.isin(pool.test_models, held_out))
     with torch_threads(config.threads):
         teachers = [fit_teacher(config, labelled, seed + 100 * n) for n in range(TEACHERS)]
         found = {
-            BASELINE: fit_alone(config, labelled, seed),
+            BASELINE: fit_alone(config, labelled, validation, seed),
             "teacher (labels alone, always all six)": teachers[0],
             "distilled, labelled units only": fit_distilled(config, teachers[:1], labelled, seed),
             "distilled, unlabelled records": fit_distilled(

@@ -15,7 +15,7 @@ from typing import Any
 from agents.distiller.attention import VARIANTS, Variant
 from agents.distiller.dataset import SHAPES, Dataset
 from agents.distiller.fitting import FitConfig, Supervised, build, fit, torch_threads
-from agents.distiller.metrics import SUBSETS, Shown, accuracies
+from agents.distiller.metrics import CUMULATIVE, SINGLE, SUBSETS, Shown, accuracies
 from agents.distiller.model import HybridCrossModalDistiller, ModelConfig
 from agents.evaluation.config import EvaluationConfig
 from agents.evaluation.pool import load_pool
@@ -62,7 +62,7 @@ def benchmark_hybrid_vs_classical(
     runs = [Run(v, s, chosen[v], config.epochs) for s in range(config.seeds) for v in variants]
     runs += [Run("hybrid", s, chosen["hybrid"], config.epochs, True) for s in range(config.seeds)]
     results = jobs.map("variants", _measure, config, folder, runs)
-    scores = {_name(run): [] for run in runs}  # type: dict[str, list[Scores]]
+    scores: dict[str, list[Scores]] = {_name(run): [] for run in runs}
     for run, found in zip(runs, results, strict=True):
         scores[_name(run)].append(found)
     return _section(config, chosen, scores)
@@ -141,6 +141,8 @@ def _section(
             )
         text += [f"**{head.capitalize()}** by number of modalities:"]
         text += [table(["variant", *map(str, sizes)], rows)]
+    text += ["**What each modality adds** (hybrid): alone, and one after the other."]
+    text += [table(["modalities", *HEADS_SHOWN], _added(scores["hybrid"]))]
     text += ["**Best combination** by number of modalities (hybrid, routing, mean over seeds):"]
     text += [table(["modalities", "best set", "routing"], _best(scores["hybrid"]))]
     for name, found in scores.items():
@@ -181,6 +183,16 @@ def _section(
     plot = Plot("variants", "Routing accuracy by number of modalities, mean over seeds.", draw)
     title = "The circuit against its controls"
     return Section("variants", title, "\n\n".join(text), data, [plot])
+
+
+def _added(scores: list[Scores]) -> list[list[str]]:
+    return [
+        [
+            f"+ {shown[-1]}" if len(shown) > 1 else f"{shown[0]} alone",
+            *(cell([s[shown][head] for s in scores]) for head in HEADS_SHOWN),
+        ]
+        for shown in SINGLE + CUMULATIVE[1:]
+    ]
 
 
 def _best(scores: list[Scores]) -> list[list[str]]:

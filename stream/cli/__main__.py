@@ -4,4 +4,6 @@ import sys
 
 from stream.cli import main
 
-sys.exit(main())
+# Not in the processes that a command spawns: they import this module, too.
+if __name__ == "__main__":
+    sys.exit(main())

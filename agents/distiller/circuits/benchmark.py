@@ -2,11 +2,10 @@
 
 Inference, per sample: as the article does it, one QNode call a sample on default.qubit with torch's
 tensors, and with numpy's arrays, which it handles faster; that device given a whole batch;
-lightning.qubit; the exact form in torch; and compiled. Training, per
-step (forward and backward of all pairs): back-propagation through default.qubit, and the exact
-forms. All ways get the same angles, and the run fails where their results differ. PennyLane's
-devices compute in float64 whatever they are given; the model runs in float32. Importing this
-imports PennyLane and numba.
+lightning.qubit; the exact form in torch; and compiled. Training, per step (forward and backward of
+all pairs): back-propagation through default.qubit, and the exact forms. All ways get the same
+angles, and the run fails where their results differ. PennyLane's devices compute in float64
+whatever they are given; the model runs in float32. Importing this imports PennyLane and numba.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -179,7 +178,8 @@ def differences_of(
 
 def _rows(z: Any, n: int) -> Tensor:
     """What a way gives as z, in float64, (samples, n)."""
-    whole = torch.stack(list(z), dim=-1) if isinstance(z, Sequence) else torch.as_tensor(z)
+    by_qubit = isinstance(z, Sequence)  # PennyLane's n tensors or arrays
+    whole = torch.stack([torch.as_tensor(x) for x in z], dim=-1) if by_qubit else torch.as_tensor(z)
     return whole.double().reshape(-1, n)
 
 

@@ -51,18 +51,16 @@ def run(config: EvaluationConfig, folder: Path, trial: Trial) -> Scores:
     budget, data = Budget.of(config), digits(folder)
     sizes = (trial.labelled, budget.scarce_test)
     labelled, test, unlabelled = stratified(data.labels, sizes, trial.seed)
-    alone = Recipe(trial.seed + 1, budget.scarce_steps)
-    longer = Recipe(trial.seed + 1, budget.distilling_steps)
+    recipe = Recipe(trial.seed + 1, budget.scarce_steps)
     nothing = torch.empty(0, dtype=torch.int64)
     variant: Variant = "concatenation"
     with torch_threads(config.threads):
-        # Dropout alone is given more steps than it needs; it does not get better with still more.
-        teacher = fit_labelled(data, labelled, alone, variant, full=1.0)
+        teacher = fit_labelled(data, labelled, recipe, variant, full=1.0)
         found = {
             TEACHER: teacher,
-            ALONE: fit_labelled(data, labelled, alone, variant),
-            ON_LABELLED: fit_distilled(data, labelled, nothing, teacher, longer, variant),
-            DISTILLED: fit_distilled(data, labelled, unlabelled, teacher, longer, variant),
+            ALONE: fit_labelled(data, labelled, recipe, variant),
+            ON_LABELLED: fit_distilled(data, labelled, nothing, teacher, recipe, variant),
+            DISTILLED: fit_distilled(data, labelled, unlabelled, teacher, recipe, variant),
         }
 
         def score(model: MultiView, missing: int) -> float:

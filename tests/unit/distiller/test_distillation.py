@@ -117,8 +117,10 @@ def the_student(
 
 
 def loss(learner: Student | Circuits, data: Dataset, mask: Tensor | None = None) -> Tensor:
+    """Of all units, shown in another order than the teacher saw them."""
     mask = data.arrived if mask is None else mask
-    return learner.loss(data, mask, torch.arange(len(data)))
+    index = torch.arange(len(data)).flip(0)
+    return learner.loss(data.rows(index), mask[index], index)
 
 
 def test_labels_count_by_their_share(teacher: HybridCrossModalDistiller) -> None:

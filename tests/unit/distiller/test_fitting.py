@@ -6,14 +6,23 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from agents.distiller.attention import VARIANTS, Variant
 from agents.distiller.dataset import Dataset
 from agents.distiller.files import WeightsError
-from agents.distiller.fitting import FitConfig, Supervised, build, fit, schedule, torch_threads
+from agents.distiller.fitting import (
+    FitConfig,
+    Learner,
+    Supervised,
+    build,
+    fit,
+    schedule,
+    torch_threads,
+)
 from agents.distiller.model import HybridCrossModalDistiller
 from schemas.decision import Tier
-from schemas.modality import MODALITIES
+from schemas.modality import MODALITIES, Modality
 
 from .examples import config, toy, with_holes
 
@@ -66,6 +75,43 @@ def test_features_are_standardised_by_what_arrived() -> None:
         torch.testing.assert_close(
             standard.mean(axes), torch.zeros(there.shape[1]), rtol=0, atol=0.05
         )
+
+
+class Watched(Learner):
+    """Notes what it is shown, and learns nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.seen: list[tuple[Tensor, Tensor]] = []
+
+    def loss(self, rows: Dataset, mask: Tensor, index: Tensor) -> Tensor:
+        assert torch.equal(rows.features[Modality.TEXT], self.data.features[Modality.TEXT][index])
+        self.seen.append((index, mask))
+        return self.weight * len(index)
+
+
+def test_every_epoch_shows_every_unit_once_and_otherwise(data: Dataset) -> None:
+    learner = Watched()
+    learner.data = data
+    rare = dict.fromkeys(MODALITIES, 1.0) | {Modality.TEXT: 0.01}
+    history = fit(learner, data, replace(BUDGET, epochs=4, batch=25, full=0.0), abundance=rare)
+    assert [len(index) for index, _ in learner.seen] == [25, 25, 10] * 4
+    assert history == pytest.approx([(25 * 25 * 2 + 10 * 10) / 60] * 4, rel=0.2)  # mean by unit
+    epochs = [
+        tuple(torch.cat(part) for part in zip(*learner.seen[i : i + 3], strict=True))
+        for i in range(0, 12, 3)
+    ]
+    orders = [index.tolist() for index, _ in epochs]
+    assert all(sorted(order) == list(range(60)) for order in orders)
+    by_unit = [mask[index.argsort()] for index, mask in epochs]
+    for i in range(4):
+        for j in range(i):
+            assert orders[i] != orders[j]
+            assert not torch.equal(by_unit[i], by_unit[j])
+    kept = torch.cat(by_unit).double().mean(0)
+    assert kept[MODALITIES.index(Modality.TEXT)] > 0.95, "the rare one stays"
+    assert kept.median() < 0.6
 
 
 class Killed(Exception):
