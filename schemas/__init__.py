@@ -17,6 +17,8 @@ from schemas.decision import (
     Quality,
     RemovalStep,
     Routing,
+    Selection,
+    Tier,
 )
 from schemas.errors import (
     ClockSkew,
@@ -73,9 +75,11 @@ __all__ = [
     "RecordError",
     "RemovalStep",
     "Routing",
+    "Selection",
     "Spectral",
     "Text",
     "Thermal",
+    "Tier",
     "TooLarge",
     "UnknownEncoding",
     "UnknownSchema",

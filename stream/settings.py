@@ -268,6 +268,14 @@ class Settings(BaseSettings):
         return ms(self.max_clock_skew)
 
 
+NESTED: dict[str, type[Limits | Thresholds | Quantum]] = {
+    "limits": Limits,
+    "tiers": Thresholds,
+    "quantum": Quantum,
+}
+"""Settings that are tables in the file, and `NAME__FIELD` in the environment."""
+
+
 def ms(seconds: float) -> int:
     """Seconds as whole milliseconds, never rounded down to none."""
     return max(round(seconds * 1000), 1) if seconds else 0
@@ -301,7 +309,11 @@ def effective(settings: Settings) -> list[EffectiveSetting]:
 def unknown_variables() -> list[str]:
     """REGRADE_* variables that set nothing: a misspelt one would be ignored in silence."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    known |= {f"{PREFIX}LIMITS__{field.name.upper()}" for field in fields(Limits)}
+    known |= {
+        f"{PREFIX}{name.upper()}__{field.name.upper()}"
+        for name, nested in NESTED.items()
+        for field in fields(nested)
+    }
     known.add(CONFIG_VARIABLE)
     return sorted(
         name
@@ -339,12 +351,12 @@ def _one_line(error: ValidationError, origins: Mapping[str, str]) -> str:
     parts = []
     for problem in error.errors(include_url=False)[:3]:
         path = [str(part) for part in problem["loc"]]
-        name = ".".join(path[:2] if path[:1] == ["limits"] else path[:1])
+        name = ".".join(path[:2] if path and path[0] in NESTED else path[:1])
         source = origins.get(name)
         where = f" (from the {source})" if source else ""
         message = problem["msg"].removeprefix("Value error, ")
         message = message[:1].lower() + message[1:]
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             message = "there is no such setting; see `regrade settings`"
         parts.append(f"{name}{where}: {message}" if name else message)
     return "; ".join(parts)

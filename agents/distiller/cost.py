@@ -49,7 +49,11 @@ def fusion_cost(model: HybridCrossModalDistiller, tier: Tier) -> int:
     circuits = 0
     for name, circuit in model.circuits.items():
         ran = list(Tier).index(Tier(name)) <= list(Tier).index(tier) != 0
-        if ran and isinstance(circuit, QuantumCrossAttention | TripleCircuits | FinalCircuit):
+        if (
+            ran
+            and model.config.variant != "classical-twin"
+            and isinstance(circuit, QuantumCrossAttention | TripleCircuits | FinalCircuit)
+        ):
             count, layers, qubits, _ = circuit.w.shape
             circuits += count * circuit_cost(qubits, layers)
     return int(counter.get_total_flops()) // 2 + circuits

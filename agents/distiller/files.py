@@ -63,7 +63,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
         length = int.from_bytes(data[:8], "little")
         header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["regrade"])
     except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror}; run `regrade train`") from error
+        raise WeightsError(
+            f"cannot read {path}: {error.strerror}; `regrade train` makes weights, "
+            "`regrade collect` units"
+        ) from error
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is not a Regrade safetensors file: {error}") from error
     return tensors, cast(dict[str, Any], header), hashlib.sha256(data).hexdigest()

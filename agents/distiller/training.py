@@ -97,7 +97,8 @@ class TrainConfig:
         )
         if min(counts) < 1 or not 0 <= self.full <= 1 or self.learning_rate <= 0:
             raise ValueError(
-                "epochs, batch, workers and threads must be at least 1, "
+                "epochs (of teacher, student and circuits), batch, workers and threads must be at "
+                "least 1, "
                 "full within 0 to 1 and learning_rate positive"
             )
 

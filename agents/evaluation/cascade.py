@@ -12,10 +12,8 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from agents.distiller.calibration import calibration_error
 from agents.distiller.cost import encoding_cost, fusion_cost
@@ -87,7 +85,6 @@ def _measure(distiller: Distiller, distill: Any, units: list[Any], test: Dataset
             "single": _time(distill, [[u] for u in units[:200]]),
             "of 64": _time(distill, [units[i : i + 64] for i in range(0, 640, 64)]) / 64,
         },
-        "kilobytes": _memory(distill, units[:64]) / 64 / 1024,
     }
 
 
@@ -137,14 +134,6 @@ def _time(distill: Any, batches: list[list[Unit]]) -> float:
     return 1e6 * median(times)
 
 
-def _memory(distill: Any, batch: list[Unit]) -> float:
-    """Bytes that torch allocates while it distils a batch."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
-        distill(batch)
-    sizes = [event.self_cpu_memory_usage for event in watched.key_averages()]
-    return float(np.maximum(sizes, 0).sum())
-
-
 def _section(
     distiller: Distiller, found: dict[str, Any], teacher: dict[str, Any], units: int
 ) -> Section:
@@ -156,7 +145,6 @@ def _section(
             f"{100 * (1 - got['multiply_adds'] / teacher['multiply_adds']):.0f}",
             f"{got['microseconds']['single']:.0f}",
             f"{got['microseconds']['of 64']:.0f}",
-            f"{got['kilobytes']:.0f}",
         ]
         for name, got in found.items()
     ]
@@ -168,12 +156,11 @@ def _section(
             "",
             "",
             "",
-            "",
         ]
     )
     head = [
         "tier", "routing", "quality", "reuse", "multiply-adds", "fewer than teacher, %",
-        "alone, µs", "of 64, µs", "kB",
+        "alone, µs", "of 64, µs",
     ]  # fmt: skip
     share = found["cascade"]["tiers"]
     calibrated = [
@@ -191,7 +178,7 @@ def _section(
     text = [
         f"{units} units that neither training nor calibration met, with all six modalities. "
         "Multiply-adds include the encoders of all six, and for the cascade the classical tier, "
-        "which always runs first; time and memory are from encodings to probabilities, with one "
+        "which always runs first; time is from encodings to probabilities, with one "
         f"thread in float64. Weights: {weights:,} numbers; a passage keeps "
         f"{4 * distiller.dim} bytes an observation.",
         table(head, rows),

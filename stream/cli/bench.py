@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Measure how fast it is.")
 
 
-@app.command(epilog="Example: regrade bench circuit --qubits 12 --json")
+@app.command(epilog="Example: regrade bench circuit --layers 3 --json")
 def circuit(
-    qubits: Annotated[int, typer.Option(min=2, max=12)] = 8,
+    qubits: Annotated[int, typer.Option(min=2, max=10)] = 8,
     layers: Annotated[int, typer.Option(min=1, max=4)] = 2,
     batch: Annotated[int, typer.Option(min=1, help="Samples given at once.")] = 256,
     rounds: Annotated[int, typer.Option(min=2, help="How often each way is timed.")] = 15,

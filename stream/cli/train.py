@@ -40,6 +40,7 @@ def train(
     ] = None,
     test_units: Annotated[int | None, typer.Option(min=1, help="Held out for the figures.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of the student.")] = None,
+    circuit_epochs: Annotated[int | None, typer.Option(min=1, help="Of its circuits.")] = None,
     teacher_epochs: Annotated[int | None, typer.Option(min=1)] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Written after every epoch. [default: none]")
@@ -71,6 +72,7 @@ def train(
         "unlabelled_units": unlabelled_units,
         "collected": collected,
         "epochs": epochs,
+        "circuit_epochs": circuit_epochs,
         "teacher_epochs": teacher_epochs,
         "checkpoint": checkpoint,
         "workers": workers,

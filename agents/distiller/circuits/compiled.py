@@ -15,7 +15,7 @@ from torch import Tensor
 
 from agents.distiller.circuits.bonds import Step, bonds
 from agents.distiller.circuits.contraction import coefficients, rotations
-from agents.distiller.circuits.kernels.any_depth import Terms, any_depth
+from agents.distiller.circuits.kernels.any_depth import any_depth
 from agents.distiller.circuits.kernels.two_layers import two_layers, two_layers_gradient
 
 Array = NDArray[Any]
@@ -116,27 +116,33 @@ def _frozen_constants(
 @lru_cache(maxsize=16)
 def _frozen_steps(
     w: bytes, shape: tuple[int, ...], given: np.dtype[Any], wanted: np.dtype[Any]
-) -> tuple[Array, Terms, Terms, Terms]:
-    structure = bonds(shape[1])
+) -> tuple[Array, Array, Array, Array, Array]:
+    """`ends`, `bounds`, `lifts`, `terms` and `values` of `any_depth`."""
     turns = rotations(_restored(w, shape, given))
+    structure = bonds(shape[1])
     steps = (structure.rightwards, structure.leftwards, structure.measured)
-    rightwards, leftwards, measured = (
-        Terms(*_lifts(step), step.target, _plain(coefficients(step, turns).numpy().astype(wanted)))
-        for step in steps
+    lifts, terms = zip(*map(_lifts_and_terms, steps), strict=True)
+    bounds = [np.cumsum([0, *(x.shape[1] for x in parts)]) for parts in (lifts, terms)]
+    values = np.concatenate([coefficients(step, turns).numpy() for step in steps], axis=2)
+    ends = np.stack((structure.left_end, structure.right_end))
+    return (
+        _plain(ends.astype(wanted)),
+        np.stack(bounds),
+        np.concatenate(lifts, axis=1),
+        np.concatenate(terms, axis=1),
+        _plain(values.astype(wanted)),
     )
-    ends = np.stack((structure.left_end, structure.right_end)).astype(wanted)
-    return ends, rightwards, leftwards, measured
+
+
+def _lifts_and_terms(step: Step) -> tuple[Array, Array]:
+    """Each product of Bloch component and state that occurs, once, and who reads it."""
+    found, lift = np.unique(step.pauli * step.states + step.source, return_inverse=True)
+    return np.stack(np.divmod(found, step.states)), np.stack((lift, step.target))
 
 
 def _restored(w: bytes, shape: tuple[int, ...], given: np.dtype[Any]) -> Tensor:
     """In float64, whatever is computed with them later."""
     return torch.from_numpy(np.frombuffer(w, given).reshape(shape).astype(np.float64))
-
-
-def _lifts(step: Step) -> tuple[Array, Array, Array]:
-    """`pauli`, `source` and `lift` of `Terms`: each product of the two is formed once."""
-    found, lift = np.unique(step.pauli * step.states + step.source, return_inverse=True)
-    return found // step.states, found % step.states, lift.astype(np.intp)
 
 
 def _plain(x: Array) -> Array:

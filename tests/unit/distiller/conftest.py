@@ -7,6 +7,9 @@ import torch
 
 from agents.distiller.dataset import SHAPES, Dataset, simulate
 from agents.distiller.model import HybridCrossModalDistiller, ModelConfig
+from schemas.decision import Tier
+
+from .examples import network
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +23,14 @@ def model() -> HybridCrossModalDistiller:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return HybridCrossModalDistiller(ModelConfig(SHAPES)).double().eval()
+
+
+@pytest.fixture(scope="session")
+def teacher() -> HybridCrossModalDistiller:
+    """It has opinions; whether they are right does not matter here."""
+    model = network(5, top=Tier.CLASSICAL, hidden=24).float()
+    model.trunks[0].out.weight.mul_(4)
+    return model
 
 
 @pytest.fixture(scope="session", autouse=True)

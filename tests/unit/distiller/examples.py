@@ -23,6 +23,9 @@ SHAPES: dict[Modality, Shape] = {
     Modality.BATTERY: (5,),
 }
 M = len(MODALITIES)
+EVEN: dict[Modality, float] = dict.fromkeys(MODALITIES, 0.5)
+UNEVEN: dict[Modality, float] = dict(zip(MODALITIES, (1.0, 0.8, 0.8, 0.5, 0.2, 0.1), strict=True))
+"""Abundances: all alike, and from rich to poor."""
 
 
 def config(**changes: Any) -> ModelConfig:
@@ -103,3 +106,8 @@ def learnt(**changes: Any) -> HybridCrossModalDistiller:
     model = build(config(**changes), 1, data)
     fit(Supervised(model), data, FitConfig(epochs=6, batch=25, learning_rate=1e-2))
     return model.requires_grad_(False)
+
+
+def student(data: Dataset, **changes: Any) -> HybridCrossModalDistiller:
+    """Of `config(**changes)`, standardised for these units, untrained."""
+    return build(config(**changes), 1, data)

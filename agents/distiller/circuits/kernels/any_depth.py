@@ -2,51 +2,41 @@
 
 Of a step's matrix only the terms that exist are stored (`bonds.Step`), as a list, and all samples
 of a block go through it together. Each term reads the product of a bond state and a component of
-the Bloch vector; those that occur, the *lifts*, are formed once.
+the Bloch vector; those that occur, the *lifts*, are formed once a step.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
 from agents.distiller.circuits.kernels.machine import BLOCK, Array, compiled, sin_cos
 
 
-class Terms(NamedTuple):
-    """One `bonds.Step` with its weights: F lifts, E terms, P circuits of n qubits."""
-
-    pauli: Array
-    """(F,): the Bloch component of each lift, 0 to 3."""
-    source: Array
-    """(F,): its bond state."""
-    lift: Array
-    """(E,): what each term reads."""
-    target: Array
-    """(E,): the bond state that it adds to."""
-    value: Array
-    """(P, n, E): its coefficient, float32 or float64."""
+RIGHTWARDS, LEFTWARDS, MEASURED = range(3)
+"""The steps of `bonds.Bonds`; their lifts and terms stand one behind the other in this order."""
 
 
 @compiled
 def any_depth(
-    q: Array, k: Array, ends: Array, rightwards: Terms, leftwards: Terms, measured: Terms, z: Array
-) -> None:
+    q: Array, k: Array, ends: Array, bounds: Array, lifts: Array, terms: Array, values: Array,
+    z: Array,
+) -> None:  # fmt: skip
     """<Z_i> by contraction from both ends.
 
     Args:
         q: (B, P, n), contiguous, float32 or float64 as everything but indices here.
         k: (B, P, n), contiguous.
         ends: (2, states), the vectors beyond the first and beyond the last qubit.
-        rightwards: the steps past the qubits left of the measured one.
-        leftwards: past those right of it.
-        measured: across it.
+        bounds: (2, 4), where each step's lifts and terms begin and the last one's end.
+        lifts: (2, F), the Bloch component of each lift, 0 to 3, and its bond state.
+        terms: (2, E), the lift that each term reads, counted within its step, and the bond state
+            that it adds to, ascending.
+        values: (P, n, E), the coefficient of each term.
         z: (B, P, n), written.
     """
     samples, circuits, n = q.shape
     states = ends.shape[1]
-    lifts = max(len(rightwards.source), len(leftwards.source), len(measured.source))
+    step = (bounds, lifts, terms, values)
     bloch = np.ones((4 * n, BLOCK), q.dtype)
-    lifted = np.empty((lifts, BLOCK), q.dtype)
+    lifted = np.empty((lifts.shape[1], BLOCK), q.dtype)
     right = np.empty(((n + 1) * states, BLOCK), q.dtype)  # what reaches each qubit from the right
     left = np.empty((2 * states, BLOCK), q.dtype)  # from the left: this qubit's and the next one's
     across = np.zeros((states, BLOCK), q.dtype)  # some states are never reached
@@ -59,18 +49,18 @@ def any_depth(
             _bloch(bloch, q, k, p, start, size)
             for i in range(n - 1, 0, -1):
                 read, write = (i + 1) * states, i * states
-                _step(bloch, 4 * i, leftwards, p, i, right, read, lifted, right, write, size)
+                _step(step, LEFTWARDS, p, i, bloch, right, read, lifted, right, write, size)
             for s in range(states):
                 for j in range(size):
                     left[s, j] = ends[0, s]
             for i in range(n):
                 here, there = i % 2 * states, (i + 1) % 2 * states
-                _step(bloch, 4 * i, measured, p, i, left, here, lifted, across, 0, size)
+                _step(step, MEASURED, p, i, bloch, left, here, lifted, across, 0, size)
                 _meet(across, right, (i + 1) * states, lifted, size)
                 for j in range(size):
                     z[start + j, p, i] = lifted[0, j]
                 if i + 1 < n:
-                    _step(bloch, 4 * i, rightwards, p, i, left, here, lifted, left, there, size)
+                    _step(step, RIGHTWARDS, p, i, bloch, left, here, lifted, left, there, size)
 
 
 @compiled
@@ -92,11 +82,11 @@ def _bloch(bloch: Array, q: Array, k: Array, p: int, start: int, size: int) -> N
 
 @compiled
 def _step(
-    bloch: Array,
-    qubit: int,
-    terms: Terms,
+    step: tuple[Array, Array, Array, Array],
+    kind: int,
     p: int,
     i: int,
+    bloch: Array,
     before: Array,
     read: int,
     lifted: Array,
@@ -104,14 +94,16 @@ def _step(
     write: int,
     size: int,
 ) -> None:
-    """From the rows of `before` at `read` to those of `after` at `write`."""
-    for f in range(len(terms.source)):
-        source, pauli = read + terms.source[f], qubit + terms.pauli[f]
+    """Past qubit i, from the rows of `before` at `read` to those of `after` at `write`."""
+    bounds, lifts, terms, values = step
+    first = bounds[0, kind]
+    for f in range(first, bounds[0, kind + 1]):
+        pauli, source = 4 * i + lifts[0, f], read + lifts[1, f]
         for j in range(size):
-            lifted[f, j] = before[source, j] * bloch[pauli, j]
+            lifted[f - first, j] = before[source, j] * bloch[pauli, j]
     previous = -1
-    for e in range(len(terms.lift)):
-        lift, target, value = terms.lift[e], write + terms.target[e], terms.value[p, i, e]
+    for e in range(bounds[1, kind], bounds[1, kind + 1]):
+        lift, target, value = terms[0, e], write + terms[1, e], values[p, i, e]
         if target == previous:
             for j in range(size):
                 after[target, j] += value * lifted[lift, j]
