@@ -78,6 +78,10 @@ class Distiller:
             raise WeightsError(f"{path} expects other features ({theirs}, not {ours}); train again")
         if model.config.variant == "hybrid":
             model.run_on(backend(device, shots))
+            if device == EXACT:
+                from agents.distiller.circuits.compiled import warm_up
+
+                warm_up(model.config.layers, double=True)  # rather now than before the first decision
         return cls(model, sha256, micro_batch=micro_batch)
 
     @property

@@ -86,8 +86,8 @@ def two_layer_constants(w: Tensor) -> Tensor:
     return torch.cat((constants, end), dim=1)
 
 
-def warm_up(layers: int = 2, *, training: bool = False) -> None:
-    """Compile the kernels for float32, or load them from the cache, ahead of the first record.
+def warm_up(layers: int = 2, *, training: bool = False, double: bool = False) -> None:
+    """Compile the kernels, or load them from the cache, ahead of the first record.
 
     The first time on a machine it takes some 5 s a kernel, then a fraction of one. The cache is the
     `__pycache__` of the kernels; where that is not writable, NUMBA_CACHE_DIR or else the user's
@@ -96,11 +96,13 @@ def warm_up(layers: int = 2, *, training: bool = False) -> None:
     Args:
         layers: of the circuits that will run.
         training: also what gradients need (L = 2).
+        double: for float64, not float32.
     """
-    q = np.zeros((1, 1, 2), np.float32)
-    entangled(q, q, np.zeros((1, layers, 2, 2), np.float32))
+    real = np.float64 if double else np.float32
+    q = np.zeros((1, 1, 2), real)
+    entangled(q, q, np.zeros((1, layers, 2, 2), real))
     if training and layers == 2:
-        constants = two_layer_constants(torch.zeros(1, 2, 2, 2)).numpy()
+        constants = two_layer_constants(torch.zeros(1, 2, 2, 2)).numpy().astype(real)
         two_layer_gradient(q, q, constants, q)
 
 

@@ -1,14 +1,22 @@
 """How much this part of the evaluation spends, full and quick."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from agents.distiller.attention import VARIANTS, Variant
 from agents.evaluation.config import EvaluationConfig
+
+Task = Literal["coffee", "coffee, 15 to train on", "system", "part"]
+"""What one modality alone is asked: see `single`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """Sizes that do not depend on the seed."""
+
+    tasks: tuple[Task, ...] = get_args(Task)
+    draws: int = 3
+    """Of 15 spectra to train on, each seed."""
 
     views: tuple[int, ...] = (2, 3, 4, 5, 6)
     """Numbers of modalities on which the variants are compared."""
@@ -26,12 +34,15 @@ class Budget:
     scarce_steps: int = 600
     """Of each network: modality dropout alone has learnt what it can by then."""
 
-    draws: int = 3
-    """Of 15 spectra to train on, each seed."""
-
     @classmethod
     def of(cls, config: EvaluationConfig) -> "Budget":
         """The budget that goes with a configuration."""
         if config.is_quick:
-            return cls(views=(3, 6), learning_rates=(3e-3,), scarce=(100,), draws=1)
+            return cls(
+                tasks=("coffee", "system"),
+                views=(3, 6),
+                learning_rates=(3e-3,),
+                scarce=(100,),
+                scarce_steps=300,
+            )
         return cls()

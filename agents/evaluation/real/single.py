@@ -7,7 +7,7 @@ recipe that is not tuned to the split; the baselines tune themselves within the 
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from agents.distiller.encoders import Shape, Standardise, encoder
 from agents.distiller.fitting import seeded, torch_threads
 from agents.evaluation.config import EvaluationConfig
 from agents.evaluation.real.baselines import pls_da, tf_idf
-from agents.evaluation.real.budget import Budget
+from agents.evaluation.real.budget import Budget, Task
 from agents.evaluation.real.data import Column, coffee, work_orders
 from agents.evaluation.real.loop import Recipe, descend
 from agents.evaluation.section import cell, paired, paired_cell, table
@@ -28,11 +28,9 @@ from schemas.modality import Modality
 from schemas.observation import Spectral, Text
 
 DIM = 32
-SPECTRA = Recipe(seed=0, steps=450, batch=16, learning_rate=3e-3)
+SPECTRA = Recipe(seed=0, steps=300, batch=16, learning_rate=5e-3)
 TEXTS = Recipe(seed=0, steps=1_000, batch=50, learning_rate=1e-3)
 
-Task = Literal["coffee", "coffee, 15 to train on", "system", "part"]
-TASKS: tuple[Task, ...] = get_args(Task)
 COLUMNS: dict[Task, Column] = {"system": "MajorSystem", "part": "Part"}
 
 Scores = dict[str, float]
@@ -51,7 +49,7 @@ class Trial:
 
 def trials(config: EvaluationConfig) -> list[Trial]:
     """What is to be run."""
-    return [Trial(task, seed) for task in TASKS for seed in range(config.seeds)]
+    return [Trial(task, seed) for task in Budget.of(config).tasks for seed in range(config.seeds)]
 
 
 def run(config: EvaluationConfig, folder: Path, trial: Trial) -> Scores:
