@@ -23,6 +23,10 @@ class EmbeddedBrokerError(RegradeError):
     """The embedded broker is not installed, or did not start."""
 
 
+class MissingExtra(RegradeError):
+    """A command needs packages that are not installed; the message says how to get them."""
+
+
 class TopicError(RegradeError):
     """A topic is not as the pipeline needs it."""
 

@@ -1,14 +1,14 @@
 """The weights that ship, tier by tier, and the cascade that chooses among them.
 
 The teacher that they were distilled from does not ship; what it gets right and what it costs is in
-their model card, measured on units of the same simulator when they were made.
+their model card. So that both are measured on the same units, these are the card's test units.
 """
 
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import mean, median
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from agents.distiller.calibration import calibration_error
 from agents.distiller.cost import encoding_cost, fusion_cost
-from agents.distiller.dataset import Dataset
+from agents.distiller.dataset import Dataset, simulate
 from agents.distiller.distiller import Distiller, Encoding
 from agents.distiller.files import WEIGHTS
 from agents.distiller.fitting import Progress, torch_threads
@@ -25,7 +25,6 @@ from agents.distiller.heads import HEADS
 from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.distiller.metrics import ALL, SUBSETS, Shown
 from agents.evaluation.config import EvaluationConfig
-from agents.evaluation.pool import load_pool
 from agents.evaluation.section import Plot, Section, table
 from agents.policy import Policy
 from agents.prediction import Prediction
@@ -33,28 +32,30 @@ from schemas.decision import Tier
 from schemas.modality import MODALITIES, Modality
 
 Unit = Mapping[Modality, Encoding]
+Distill = Callable[[Sequence[Unit]], list[Prediction]]
 
 
-def evaluate_cascade(config: EvaluationConfig, folder: Path, progress: Progress) -> Section:
+def evaluate_cascade(config: EvaluationConfig, progress: Progress) -> Section:
     """Accuracy, calibration, multiply-adds, time and memory of every tier and of the cascade."""
-    test = load_pool(config, folder).test
+    card = json.loads(WEIGHTS.with_suffix(".json").read_text())
+    recipe = card["recipe"]
+    test = simulate(recipe["data_seed"], "test", recipe["test_units"], workers=config.workers)
     with torch_threads(config.threads):
         distiller = Distiller.load(threads=None)
         cascade = HierarchicalDistillation(distiller, Policy.load().criticality)
         units = _encode(distiller, test)
-        ways: dict[str, Any] = {
-            tier.value: lambda some, tier=tier: distiller.distill(some, tier) for tier in Tier
+        ways: dict[str, Distill] = {
+            tier.value: partial(distiller.distill, tier=tier) for tier in Tier
         }
         ways["cascade"] = cascade.distill
         found = {}
         for number, (name, distill) in enumerate(ways.items()):
-            found[name] = _measure(distiller, distill, units, test)
+            found[name] = _measure(distiller, distill, units, test, config.test_units)
             progress("cascade", number + 1, len(ways), float("nan"))
-    teacher = json.loads(WEIGHTS.with_suffix(".json").read_text())["metrics"]["teacher"]
-    return _section(distiller, found, teacher, len(test))
+    return _section(distiller, found, card["metrics"]["teacher"], len(test))
 
 
-def _encode(distiller: Distiller, test: Dataset) -> list[dict[Modality, Encoding]]:
+def _encode(distiller: Distiller, test: Dataset) -> list[Unit]:
     with torch.inference_mode():
         by_modality = {
             m: distiller.model.encode(m, test.features[m].double()).float().numpy()
@@ -63,15 +64,19 @@ def _encode(distiller: Distiller, test: Dataset) -> list[dict[Modality, Encoding
     return [{m: by_modality[m][row] for m in MODALITIES} for row in range(len(test))]
 
 
-def _measure(distiller: Distiller, distill: Any, units: list[Any], test: Dataset) -> dict[str, Any]:
+def _measure(
+    distiller: Distiller, distill: Distill, units: list[Unit], test: Dataset, enough: int
+) -> dict[str, Any]:
+    """All units with everything; the first `enough` with every subset."""
     whole = distill(units)
     ran = Counter(p.tier for p in whole)
     spent = mean(_cost(distiller, ALL, p) for p in whole)
     errors, right = [], {}
+    some = test.rows(torch.arange(min(enough, len(test))))
     for shown in SUBSETS:
-        said = distill([{m: unit[m] for m in shown} for unit in units])
-        errors.append(calibration_error(_tensors(said), test.targets))
-        right["+".join(shown)] = _accuracy(said, test)
+        said = distill([{m: unit[m] for m in shown} for unit in units[: len(some)]])
+        errors.append(calibration_error(_tensors(said), some.targets))
+        right["+".join(shown)] = _accuracy(said, some)
     return {
         "accuracy": _accuracy(whole, test),
         "by_subset": right,
@@ -83,7 +88,9 @@ def _measure(distiller: Distiller, distill: Any, units: list[Any], test: Dataset
         "tiers": {tier.value: ran[tier] / len(whole) for tier in Tier},
         "microseconds": {
             "single": _time(distill, [[u] for u in units[:200]]),
-            "of 64": _time(distill, [units[i : i + 64] for i in range(0, 640, 64)]) / 64,
+            "of 64": _time(
+                distill, [units[i : i + 64] for i in range(0, min(640, len(units)), 64)]
+            ),
         },
     }
 
@@ -122,15 +129,15 @@ def _accuracy(said: list[Prediction], test: Dataset) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _time(distill: Any, batches: list[list[Unit]]) -> float:
-    """Median of a call, in microseconds."""
+def _time(distill: Distill, batches: list[list[Unit]]) -> float:
+    """Median over the batches of the time that one of its units takes, in microseconds."""
     for batch in batches[:3]:
         distill(batch)
     times = []
     for batch in batches:
         started = time.perf_counter()
         distill(batch)
-        times.append(time.perf_counter() - started)
+        times.append((time.perf_counter() - started) / len(batch))
     return 1e6 * median(times)
 
 

@@ -20,11 +20,11 @@ class EvaluationConfig:
     learning_rates: tuple[float, ...] = (1.5e-3, 3e-3, 6e-3)
     labelled: int = 500
     """Where labels are scarce: so many units have one,"""
-    unlabelled: int = 20_000
+    unlabelled: int = 24_000
     """and so many more are only paired records."""
     scarce_epochs: int = 80
     """Over the labelled units alone."""
-    distilling_epochs: int = 12
+    distilling_epochs: int = 10
     """Over labelled and unlabelled units."""
     folds: int = 4
     """Groups of device models, each held out once."""

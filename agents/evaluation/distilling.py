@@ -28,7 +28,11 @@ Found = dict[str, dict[str, float]]
 
 def evaluate_distilling(config: EvaluationConfig, folder: Path, jobs: Jobs) -> Section:
     """Teacher, modality dropout alone and distilled student, with modalities missing."""
-    runs = jobs.map("distilling", _run, config, folder, list(range(config.seeds)))
+    return compare(config, jobs.map("distilling", _run, config, folder, list(range(config.seeds))))
+
+
+def compare(config: EvaluationConfig, runs: list[Found]) -> Section:
+    """The section, of what each seed found."""
     ways = list(runs[0])
     rows = [
         [way, *(cell([run[way][missing] for run in runs]) for missing in WITHOUT)] for way in ways
@@ -63,7 +67,7 @@ def evaluate_distilling(config: EvaluationConfig, folder: Path, jobs: Jobs) -> S
     return Section("distilling", title, "\n\n".join(parts), data)
 
 
-def _run(config: EvaluationConfig, folder: Path, seed: int) -> dict[str, dict[str, float]]:
+def _run(config: EvaluationConfig, folder: Path, seed: int) -> Found:
     pool = load_pool(config, folder)
     first = seed * config.labelled
     labelled = pool.slice(first, config.labelled)
@@ -88,5 +92,7 @@ def _missing(model: HybridCrossModalDistiller, test: Any) -> dict[str, float]:
 
 
 def _closed(run: Found, way: str, missing: str) -> float:
+    """The part of the gap; 0 where there is none to close."""
     alone = run["modality dropout alone"][missing]
-    return (run[way][missing] - alone) / (run["teacher"]["none"] - alone)
+    gap = run["teacher"]["none"] - alone
+    return (run[way][missing] - alone) / gap if gap else 0.0

@@ -55,7 +55,7 @@ def evaluate(
         make_pool(config, folder, progress)
         jobs = Jobs(progress, stack.enter_context(executor(config.workers)))
         parts: list[Callable[[], Section]] = [
-            lambda: evaluate_cascade(config, folder, progress),
+            lambda: evaluate_cascade(config, progress),
             lambda: benchmark_hybrid_vs_classical(config, folder, jobs),
             lambda: evaluate_distilling(config, folder, jobs),
             lambda: evaluate_unseen(config, folder, jobs),

@@ -6,6 +6,7 @@ and, without any, on many more paired records.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from statistics import mean
 
@@ -21,11 +22,11 @@ from agents.evaluation.config import EvaluationConfig
 from schemas.decision import Tier
 from schemas.modality import MODALITIES, Modality
 
-DROPOUT = 0.3
+DROPOUT = 0.35
 """Of all of them: few units are soon known by heart."""
 BATCH = 50
 """While there are only few units."""
-FULL = (0.4, 0.6, 0.8)
+FULL = (0.4, 0.8)
 """What modality dropout alone may leave complete; the best on validation units counts."""
 
 
@@ -70,6 +71,8 @@ def fit_distilled(
     teacher = teachers[0] if len(teachers) == 1 else Committee(teachers)
     student = build(NETWORK, seed, data)
     budget = FitConfig(seed, config.distilling_epochs, full=0.0)
+    if bool(data.labelled.all()):  # few, then; as many steps as without a teacher
+        budget = FitConfig(seed, config.scarce_epochs, BATCH, full=0.0)
     AsymmetricDistillationTrainer(teacher, student, budget).train_with_missing_modalities(data)
     return student
 
@@ -78,7 +81,10 @@ class Committee(HybridCrossModalDistiller):
     """Several networks of one size that answer with the mean of their logits."""
 
     def __init__(self, members: Sequence[HybridCrossModalDistiller]) -> None:
-        super().__init__(members[0].config)
+        one = members[0].config
+        super().__init__(one)
+        # Of its own encodings: those of all members, side by side.
+        self.config = replace(one, dim=len(members) * one.dim)
         self.members = torch.nn.ModuleList(members)
 
     def encode(self, modality: Modality, features: Tensor) -> Tensor:
@@ -87,13 +93,13 @@ class Committee(HybridCrossModalDistiller):
 
     def fuse(self, h: Tensor, mask: Tensor, tier: Tier | None = None) -> Tensor:
         """The mean of the members' logits."""
-        parts = torch.split(h, self.config.dim, dim=2)
+        parts = torch.chunk(h, len(self.members), dim=2)
         said = [m.fuse(x, mask, tier) for m, x in zip(self._networks, parts, strict=True)]
         return torch.stack(said).mean(0)
 
     def features(self, h: Tensor, mask: Tensor) -> Tensor:
         """The hidden layers of all members, side by side."""
-        parts = torch.split(h, self.config.dim, dim=2)
+        parts = torch.chunk(h, len(self.members), dim=2)
         found = [m.features(x, mask) for m, x in zip(self._networks, parts, strict=True)]
         return torch.cat(found, dim=1)
 

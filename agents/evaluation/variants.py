@@ -120,13 +120,14 @@ def _section(
         "Accuracy in per cent, mean ± standard deviation over seeds, averaged over all sets of so "
         "many modalities.",
     ]
+    others = [name for name in scores if name != "hybrid"]
     data: dict[str, Any] = {"learning_rates": chosen, "config": _plain(config), "accuracy": {}}
     for head in HEADS_SHOWN:
         rows = [
             [name, *(cell([_by_size(s, n, head) for s in found]) for n in sizes)]
             for name, found in scores.items()
         ]
-        for other in list(scores)[1:]:
+        for other in others:
             rows.append(
                 [
                     f"hybrid minus {other} (± s.e.)",
@@ -161,7 +162,7 @@ def _section(
             }
             for head in HEADS_SHOWN
         }
-        for other in list(scores)[1:]
+        for other in others
     }
     data["by_size"] = {
         name: {

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,8 @@ def cache_folder() -> Path:
 
 
 def _reason(stderr: str) -> str:
-    """The first of pip's errors, on one line."""
+    """The first of pip's errors, on one line; of a traceback the last line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    return next(iter(errors or lines), "pip gave no reason").rstrip(".:")
+    said = next((error for error in errors if error != "Exception:"), "") or " ".join(lines[-1:])
+    return textwrap.shorten(said or "pip gave no reason", 160, placeholder="...").rstrip(".:")

@@ -52,6 +52,8 @@ def _expected() -> tuple[type[BaseException], ...]:
     for module, name in (
         ("agents.plant_table", "PlantTableError"),
         ("agents.distiller.files", "WeightsError"),
+        ("agents.distiller.circuits.backend", "BackendError"),
+        ("agents.evaluation.wheels", "DataUnavailable"),
     ):
         if module in sys.modules:
             found.append(getattr(sys.modules[module], name))

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from stream.cli.options import Json
 from stream.cli.output import result
 from stream.cli.progress import stages
+from stream.errors import MissingExtra
 
 
 def evaluate(
@@ -33,6 +35,11 @@ def evaluate(
     unseen device models, tiers and cascade, noise, and real data from packages. The full run takes
     about an hour on two cores. Needs `pip install 'regrade[evaluate]'`.
     """
+    for package in ("matplotlib", "sklearn"):
+        if find_spec(package) is None:
+            raise MissingExtra(
+                f"{package} is not installed; the evaluation needs `pip install 'regrade[evaluate]'`"
+            )
     from agents.evaluation.config import EvaluationConfig
     from agents.evaluation.report import evaluate as run
 

@@ -35,10 +35,12 @@ def worker(
     )
     # What a plant supplies itself, checked before Faust starts: its errors are tracebacks.
     from agents.disassembly import DisassemblyTable
+    from agents.distiller.circuits.backend import backend
     from agents.distiller.files import WEIGHTS, load_model
     from agents.policy import Policy
 
     load_model(settings.weights_path or WEIGHTS)
+    backend(settings.quantum.device, settings.quantum.shots)
     Policy.load(settings.policy_path)
     DisassemblyTable.load(settings.disassembly_path)
 

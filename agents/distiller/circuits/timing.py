@@ -45,7 +45,7 @@ def race(
         way.call()
         start = perf_counter()
         way.call()
-        in_a_row[name] = ceil(SHORTEST / (perf_counter() - start))
+        in_a_row[name] = ceil(SHORTEST / max(perf_counter() - start, 1e-7))
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for done in range(rounds):
         progress(done, rounds)

@@ -11,6 +11,19 @@ Task = Literal["coffee", "coffee, 15 to train on", "system", "part"]
 
 
 @dataclass(frozen=True, slots=True)
+class Scarce:
+    """Where labels are scarce."""
+
+    labelled: int
+    """So many digits have a label; the others, but for the test, are only paired records."""
+    views: int
+    """The first so many of `VIEWS`."""
+
+    def __str__(self) -> str:
+        return f"{self.labelled} labels, {self.views} views"
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """Sizes that do not depend on the seed."""
 
@@ -28,10 +41,9 @@ class Budget:
     """The other digits are for the test."""
     steps: int = 160
 
-    scarce: tuple[int, ...] = (100, 200)
-    """Labelled digits where the other 1,300 or 1,200 are only paired records."""
+    scarce: tuple[Scarce, ...] = (Scarce(100, 6), Scarce(200, 6), Scarce(100, 3))
     scarce_test: int = 600
-    scarce_steps: int = 600
+    scarce_steps: int = 500
     """Of each network: modality dropout alone has learnt what it can by then."""
 
     @classmethod
@@ -42,7 +54,7 @@ class Budget:
                 tasks=("coffee", "system"),
                 views=(3, 6),
                 learning_rates=(3e-3,),
-                scarce=(100,),
+                scarce=(Scarce(100, 6),),
                 scarce_steps=300,
             )
         return cls()

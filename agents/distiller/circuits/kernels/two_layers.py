@@ -7,7 +7,8 @@ import numpy as np
 
 from agents.distiller.circuits.kernels.machine import BLOCK, Array, compiled, sin_cos
 
-# One array holds all of a block, at constant distances: LLVM then sees that rows do not overlap.
+# One array holds all of a block, at constant distances: LLVM then sees that rows do not overlap
+# (of `at + _QUBIT`, that is; of `(i + 1) * _QUBIT` it does not, and the loop is not vectorised).
 # Rows of a qubit: its Bloch vector, the four prefixes and the product of z that reach it, the
 # result; the sines and cosines that gradients need; the gradients of the first eight, of the
 # result and of the qubit's seven constants. The angles stand where prefixes are written later.
@@ -76,7 +77,7 @@ def two_layers_gradient(
                     dk[start + j, p, i] = a[i * _QUBIT + _K + j]
         for i in range(n + 1):
             for row in range(7):
-                total = a[0] * 0
+                total = a.dtype.type(0)
                 for j in range(BLOCK):
                     total += a[i * _QUBIT + _DC + row * BLOCK + j]
                 d_constants[p, i, row] = total
@@ -118,12 +119,8 @@ def _forward(a: Array, q: Array, k: Array, constants: Array, p: int, start: int,
 def _qubits(a: Array, constants: Array, p: int, n: int, size: int) -> None:
     """The scan's step at one qubit, the product form, and the result."""
     for i in range(n):
-        c, v, c_last, v_last = (
-            constants[p, i, 0],
-            constants[p, i, 1],
-            constants[p, i, 5],
-            constants[p, i, 6],
-        )
+        c, v, c_last = constants[p, i, 0], constants[p, i, 1], constants[p, i, 5]
+        v_last = constants[p, i, 6]
         rx, ry, rz = constants[p, i, 2], constants[p, i, 3], constants[p, i, 4]
         rx1, ry1, rz1 = constants[p, i + 1, 2], constants[p, i + 1, 3], constants[p, i + 1, 4]
         at = i * _QUBIT
@@ -132,12 +129,8 @@ def _qubits(a: Array, constants: Array, p: int, n: int, size: int) -> None:
         for j in range(size):
             x, y, z = a[at + _X + j], a[at + _Y + j], a[at + _Z + j]
             x1, y1, z1, x2 = a[at1 + _X + j], a[at1 + _Y + j], a[at1 + _Z + j], a[at2 + _X + j]
-            s00, s01, s10, s11 = (
-                a[at + _S00 + j],
-                a[at + _S01 + j],
-                a[at + _S10 + j],
-                a[at + _S11 + j],
-            )
+            s00, s01 = a[at + _S00 + j], a[at + _S01 + j]
+            s10, s11 = a[at + _S10 + j], a[at + _S11 + j]
             before = a[at + _P + j]
             through = before * z
             first = c * (z * s01 - y * s11)
@@ -161,15 +154,11 @@ def _qubits(a: Array, constants: Array, p: int, n: int, size: int) -> None:
 
 @compiled
 def _qubits_gradient(a: Array, constants: Array, p: int, n: int, size: int) -> None:
-    """`_qubit` backwards; the next qubits' gradients are complete but for what it adds."""
+    """`_qubits` backwards; of each qubit the next ones' gradients lack only what it adds itself."""
     for back in range(n):
         i = max(n - 1 - back, 0)  # never less; so LLVM sees that no index is negative
-        c, v, c_last, v_last = (
-            constants[p, i, 0],
-            constants[p, i, 1],
-            constants[p, i, 5],
-            constants[p, i, 6],
-        )
+        c, v, c_last = constants[p, i, 0], constants[p, i, 1], constants[p, i, 5]
+        v_last = constants[p, i, 6]
         rx, ry, rz = constants[p, i, 2], constants[p, i, 3], constants[p, i, 4]
         rx1, ry1, rz1 = constants[p, i + 1, 2], constants[p, i + 1, 3], constants[p, i + 1, 4]
         at = i * _QUBIT
@@ -178,12 +167,8 @@ def _qubits_gradient(a: Array, constants: Array, p: int, n: int, size: int) -> N
         for j in range(size):
             x, y, z = a[at + _X + j], a[at + _Y + j], a[at + _Z + j]
             x1, y1, z1, x2 = a[at1 + _X + j], a[at1 + _Y + j], a[at1 + _Z + j], a[at2 + _X + j]
-            s00, s01, s10, s11 = (
-                a[at + _S00 + j],
-                a[at + _S01 + j],
-                a[at + _S10 + j],
-                a[at + _S11 + j],
-            )
+            s00, s01 = a[at + _S00 + j], a[at + _S01 + j]
+            s10, s11 = a[at + _S10 + j], a[at + _S11 + j]
             before, through = a[at + _P + j], a[at1 + _P + j]
             first, second = a[at1 + _S00 + j], a[at1 + _S10 + j]
             e = rx1 * x2

@@ -1,12 +1,14 @@
 """The benchmark measures what agrees, and says so."""
 
+from time import sleep
+
 import pytest
 import torch
 
 from .examples import expectations  # noqa: F401 - PennyLane, quietly, before the benchmark
 
 from agents.distiller.circuits.benchmark import Disagreement, benchmark, differences_of  # isort: skip
-from agents.distiller.circuits.timing import Way, race  # isort: skip
+from agents.distiller.circuits.timing import SHORTEST, Way, race  # isort: skip
 
 
 def test_every_way_is_measured_and_agrees() -> None:
@@ -45,7 +47,7 @@ def test_ways_take_turns() -> None:
     def way(name: str) -> Way:
         def call() -> None:
             turns.append(name)
-            sum(range(400_000))  # longer than the shortest time that is timed alone
+            sleep(2 * SHORTEST)
 
         return Way(call)
 

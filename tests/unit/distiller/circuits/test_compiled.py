@@ -14,7 +14,7 @@ from agents.distiller.circuits.kernels.machine import BLOCK
 
 from .examples import angles, assert_equal
 
-SIZES = [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 5]
+SIZES = [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 5]
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
