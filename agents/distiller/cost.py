@@ -10,6 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from agents.distiller.attention import QuantumCrossAttention
+from agents.distiller.circuits.bonds import bonds
 from agents.distiller.model import HybridCrossModalDistiller
 from agents.distiller.tiers import FinalCircuit, TripleCircuits
 from schemas.decision import Tier
@@ -63,9 +64,11 @@ def circuit_cost(qubits: int, layers: int) -> int:
     """Of one circuit in its exact form, for the angles of one unit; the weights are frozen.
 
     Two layers: 35 products a qubit in the closed form, and four sines and cosines. Otherwise the
-    contraction: the bond's matrix, (4^L + 2) / 3 squared, once a qubit.
+    contraction: two products for each term of its three steps.
     """
     if layers == 2:
         return qubits * (35 + 4 * TRIGONOMETRY)
-    bond = (int(4**layers) + 2) // 3
-    return qubits * (bond * bond + 4 * TRIGONOMETRY)
+    structure = bonds(layers)
+    steps = (structure.rightwards, structure.leftwards, structure.measured)
+    terms = sum(len(step.source) for step in steps)
+    return qubits * (2 * terms + 4 * TRIGONOMETRY)

@@ -38,7 +38,7 @@ def evaluate(
     for package in ("matplotlib", "sklearn"):
         if find_spec(package) is None:
             raise MissingExtra(
-                f"{package} is not installed; the evaluation needs `pip install 'regrade[evaluate]'`"
+                f"{package} is not installed; run `pip install 'regrade[evaluate]'` for evaluations"
             )
     from agents.evaluation.config import EvaluationConfig
     from agents.evaluation.report import evaluate as run
