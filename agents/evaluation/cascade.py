@@ -40,6 +40,13 @@ def evaluate_cascade(config: EvaluationConfig, progress: Progress) -> Section:
     card = json.loads(WEIGHTS.with_suffix(".json").read_text())
     recipe = card["recipe"]
     test = simulate(recipe["data_seed"], "test", recipe["test_units"], workers=config.workers)
+    return compare(config, test, card["metrics"]["teacher"], progress)
+
+
+def compare(
+    config: EvaluationConfig, test: Dataset, teacher: dict[str, Any], progress: Progress
+) -> Section:
+    """The section, measured on `test`; `teacher` is what the model card says of it."""
     with torch_threads(config.threads):
         distiller = Distiller.load(threads=None)
         cascade = HierarchicalDistillation(distiller, Policy.load().criticality)
@@ -52,7 +59,7 @@ def evaluate_cascade(config: EvaluationConfig, progress: Progress) -> Section:
         for number, (name, distill) in enumerate(ways.items()):
             found[name] = _measure(distiller, distill, units, test, config.test_units)
             progress("cascade", number + 1, len(ways), float("nan"))
-    return _section(distiller, found, card["metrics"]["teacher"], len(test))
+    return _section(distiller, found, teacher, len(test))
 
 
 def _encode(distiller: Distiller, test: Dataset) -> list[Unit]:

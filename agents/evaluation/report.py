@@ -47,8 +47,12 @@ def evaluate(
         out: the folder; made where it is missing.
         command: what repeats this, for the report.
         progress: told of every piece of work.
+
+    Raises:
+        OSError: the folder cannot be made or written to.
     """
     started = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)  # whoever may not write there learns it now
     with ExitStack() as stack:
         folder = config.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)

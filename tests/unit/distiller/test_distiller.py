@@ -218,6 +218,21 @@ def test_what_cannot_be_distilled_is_refused(
             distiller.distill([{"smell": encoded[0][Modality.TEXT]}], tier)  # type: ignore[dict-item]
 
 
+def test_a_pennylane_device_says_the_same(
+    distiller: Distiller, encoded: list[dict[Modality, Encoding]]
+) -> None:
+    """The shipped weights on `default.qubit`, and, with shots, about the same."""
+    units = encoded[:2]
+    exactly = [numbers(p) for p in distiller.distill(units, Tier.SMALL)]
+    device = Distiller.load(threads=None, device="default.qubit")
+    found = [numbers(p) for p in device.distill(units, Tier.SMALL)]
+    np.testing.assert_allclose(found, exactly, rtol=0, atol=1e-9)
+    sampled = Distiller.load(threads=None, device="default.qubit", shots=2_000)
+    about = [numbers(p) for p in sampled.distill(units, Tier.SMALL)]
+    assert not np.array_equal(about, exactly)
+    np.testing.assert_allclose(about, exactly, rtol=0, atol=0.25)
+
+
 def test_weights_for_other_features_are_refused(tmp_path: Path) -> None:
     model, _ = load_model(WEIGHTS)
     config = asdict(model.config)

@@ -1,0 +1,106 @@
+"""One small pool of units, and every part of an evaluation of it, each made once."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from agents.distiller.files import WEIGHTS
+from agents.distiller.fitting import silent
+from agents.evaluation.cascade import compare
+from agents.evaluation.config import EvaluationConfig
+from agents.evaluation.distilling import evaluate_distilling
+from agents.evaluation.pool import Pool, load_pool, make_pool
+from agents.evaluation.section import Section
+from agents.evaluation.unseen import evaluate_unseen
+from agents.evaluation.variants import benchmark_hybrid_vs_classical
+from agents.evaluation.work import Jobs
+
+
+class Ledger(Executor):
+    """Works here and now, and keeps each piece of work beside its result."""
+
+    def __init__(self) -> None:
+        self.stages: list[list[tuple[Any, Any]]] = []
+
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **_: Any) -> Iterator[Any]:
+        self.stages.append([(piece, fn(piece)) for (piece,) in zip(*iterables, strict=True)])
+        return iter([result for _, result in self.stages[-1]])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small tensors gain nothing from threads, and lose much on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def config() -> EvaluationConfig:
+    return EvaluationConfig(
+        seeds=2,
+        units=50,
+        epochs=1,
+        tuning_epochs=1,
+        learning_rates=(1e-3, 1e-2),
+        labelled=40,
+        unlabelled=40,
+        scarce_epochs=2,
+        distilling_epochs=1,
+        folds=1,
+        validation_units=40,
+        test_units=40,
+        workers=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def folder(config: EvaluationConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pool lies."""
+    made = tmp_path_factory.mktemp("pool")
+    make_pool(config, made, silent)
+    return made
+
+
+@pytest.fixture(scope="session")
+def pool(config: EvaluationConfig, folder: Path) -> Pool:
+    return load_pool(config, folder)
+
+
+@pytest.fixture(scope="session")
+def ledger() -> Ledger:
+    """What was worked on for `variants`."""
+    return Ledger()
+
+
+@pytest.fixture(scope="session")
+def variants(config: EvaluationConfig, folder: Path, ledger: Ledger) -> Section:
+    return benchmark_hybrid_vs_classical(config, folder, Jobs(silent, ledger))
+
+
+@pytest.fixture(scope="session")
+def distilling(config: EvaluationConfig, folder: Path) -> Section:
+    return evaluate_distilling(config, folder, Jobs(silent, None))
+
+
+@pytest.fixture(scope="session")
+def unseen(config: EvaluationConfig, folder: Path) -> Section:
+    return evaluate_unseen(config, folder, Jobs(silent, None))
+
+
+@pytest.fixture(scope="session")
+def card() -> dict[str, Any]:
+    """Of the weights that ship."""
+    found: dict[str, Any] = json.loads(WEIGHTS.with_suffix(".json").read_text())
+    return found
+
+
+@pytest.fixture(scope="session")
+def cascade(config: EvaluationConfig, pool: Pool, card: dict[str, Any]) -> Section:
+    return compare(config, pool.test, card["metrics"]["teacher"], silent)
