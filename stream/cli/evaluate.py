@@ -16,7 +16,10 @@ from stream.errors import MissingExtra
 
 def evaluate(
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="A folder for report.md, figures and report.json.")
+        Path,
+        typer.Option(
+            "--out", "-o", file_okay=False, help="A folder for report.md, figures and report.json."
+        ),
     ] = Path("report"),
     quick: Annotated[
         bool, typer.Option("--quick", help="Every part, small: a look in minutes, not a finding.")
@@ -33,7 +36,7 @@ def evaluate(
 
     The circuit against its classical twin and others with every set of modalities, distillation,
     unseen device models, tiers and cascade, noise, and real data from packages. The full run takes
-    about an hour on two cores. Needs `pip install 'regrade[evaluate]'`.
+    about an hour on two cores. Needs `pip install 'regrade\\[evaluate]'`.
     """
     for package in ("matplotlib", "sklearn"):
         if find_spec(package) is None:

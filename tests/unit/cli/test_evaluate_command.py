@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from math import nan
-from pathlib import Path
 
 import pytest
 
@@ -33,15 +32,6 @@ def test_a_wrong_command_line_is_one_line(regrade, option) -> None:
     ended = regrade("evaluate", *option)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert option[0] in ended.err
-
-
-def test_a_folder_that_cannot_be_is_one_line_at_once(regrade, tmp_path: Path) -> None:
-    taken = tmp_path / "report"
-    taken.write_text("a file")
-    ended = regrade("evaluate", "--quick", "--workers", "1", "--out", str(taken))
-    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1), ended.err
-    assert str(taken) in ended.err
-    assert taken.read_text() == "a file"
 
 
 def test_a_stage_appears_when_it_is_first_told_of(capsys: pytest.CaptureFixture[str]) -> None:

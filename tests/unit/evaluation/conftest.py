@@ -55,7 +55,7 @@ def config() -> EvaluationConfig:
         distilling_epochs=1,
         folds=1,
         validation_units=40,
-        test_units=40,
+        test_units=30,
         workers=1,
     )
 

@@ -93,9 +93,11 @@ def test_a_later_report_replaces_an_earlier_one(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told_before_anything_is_simulated(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
-    told: list[str] = []
-    config = EvaluationConfig(folder=tmp_path / "units")
+
+    def progress(stage: str, done: int, total: int, loss: float) -> None:
+        raise AssertionError(f"{stage} has begun")
+
+    config = EvaluationConfig(workers=1, folder=tmp_path / "units")
     with pytest.raises(FileExistsError):
-        evaluate(config, tmp_path / "taken", "x", lambda stage, *_: told.append(stage))
-    assert told == []
+        evaluate(config, tmp_path / "taken", "regrade evaluate", progress)
     assert not (tmp_path / "units").exists()

@@ -62,7 +62,7 @@ def test_nothing_is_learnt_or_chosen_on_models_held_out(
 
 def test_a_small_run_says_who_errs_how_much(unseen: Section, config: EvaluationConfig) -> None:
     [errors] = unseen.data["runs"]
-    assert list(errors)[0] == BASELINE
+    assert next(iter(errors)) == BASELINE
     assert f"distilled by a committee of {TEACHERS}" in errors
     assert len(errors) == 6
     assert all(0 <= error <= 1 for error in errors.values())

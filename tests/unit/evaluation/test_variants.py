@@ -103,7 +103,7 @@ def test_what_each_modality_adds_and_the_best_set(variants: Section) -> None:
 
 
 def test_the_order_of_the_variants_does_not_matter(config: EvaluationConfig, folder: Path) -> None:
-    small = replace(config, learning_rates=(3e-3,), seeds=2)
+    small = replace(config, learning_rates=(3e-3,), seeds=1, units=config.pool_units)
     found = benchmark_hybrid_vs_classical(
         small, folder, Jobs(silent, None), ["concatenation", "hybrid"]
     )
