@@ -31,6 +31,7 @@ from pydantic_settings import (
 )
 
 from agents.distiller.thresholds import Thresholds
+from agents.evaluation.wheels import CACHE_VARIABLE
 from schemas.limits import DEFAULT_LIMITS, Limits
 from schemas.modality import MODALITIES, Modality
 from stream.errors import SettingsError
@@ -314,7 +315,7 @@ def unknown_variables() -> list[str]:
         for name, nested in NESTED.items()
         for field in fields(nested)
     }
-    known.add(CONFIG_VARIABLE)
+    known |= {CONFIG_VARIABLE, CACHE_VARIABLE}
     return sorted(
         name
         for name in os.environ

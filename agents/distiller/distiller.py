@@ -81,7 +81,8 @@ class Distiller:
             if device == EXACT:
                 from agents.distiller.circuits.compiled import warm_up
 
-                warm_up(model.config.layers, double=True)  # rather now than before the first decision
+                # Rather now than before the first decision.
+                warm_up(model.config.layers, double=True)
         return cls(model, sha256, micro_batch=micro_batch)
 
     @property

@@ -48,9 +48,9 @@ def compare(config: EvaluationConfig, runs: list[Found]) -> Section:
     }
     parts = [
         f"{config.labelled} labelled units, {config.unlabelled} more as paired records without "
-        f"labels, {config.seeds} seeds with labelled units of their own; networks of one size. Routing "
-        "accuracy in per cent, mean ± standard deviation; with one modality missing the mean over "
-        "the 6 sets that are left, with half of them over the 20.",
+        f"labels, {config.seeds} seeds with labelled units of their own; networks of one size. "
+        "Routing accuracy in per cent, mean ± standard deviation; with one modality missing the "
+        "mean over the 6 sets that are left, with half of them over the 20.",
         table(["trained", "none missing", "one missing", "half missing"], rows),
         "The gap is that between the teacher, who sees all six, and modality dropout alone, which "
         "does not. Part of it that distilling closes, in per cent:",
