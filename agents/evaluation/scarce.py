@@ -61,6 +61,13 @@ def fit_alone(
     return max(found, key=lambda one: one[:2])[2]
 
 
+def fit_labelled(config: EvaluationConfig, data: Dataset, seed: int) -> HybridCrossModalDistiller:
+    """Trained under modality dropout on many units that all have labels: what is to be had."""
+    model = build(NETWORK, seed, data)
+    fit(Supervised(model), data, FitConfig(seed, config.distilling_epochs))
+    return model
+
+
 def fit_distilled(
     config: EvaluationConfig,
     teachers: Sequence[HybridCrossModalDistiller],

@@ -107,8 +107,11 @@ class Intake:
             if unreadable := dict(record.headers).get(UNREADABLE_HEADER):
                 raise Malformed(unreadable.decode())
             stage = "route"
-            if record.topic == self.topics.repartition and (progress := Progress.of(record)):
-                return progress
+            if record.topic == self.topics.repartition:
+                # Twice: the forwarder's clock may be ahead of ours, and its stations' of its own.
+                latest = wall_ms + 2 * self.max_clock_skew + 1
+                if progress := Progress.of(record, self.partitions, latest):
+                    return progress
             origin = self._origin(record)
             modality = self.topics.modality_of(origin.topic)
             if modality is None:

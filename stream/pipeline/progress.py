@@ -34,19 +34,27 @@ class Progress:
     """Largest captured_at seen, ms."""
 
     @classmethod
-    def of(cls, record: Record) -> "Progress | None":
+    def of(cls, record: Record, partitions: int, latest: int) -> "Progress | None":
         """The progress that a record of `units.repartition` tells; None if it is an observation.
 
+        Args:
+            partitions: how many each topic has.
+            latest: event time, in ms, that nobody can have reached.
+
         Raises:
-            Malformed: it is marked as progress, but cannot be read.
+            Malformed: it is marked as progress, but cannot be read, or tells what cannot be.
         """
         if PROGRESS_HEADER not in dict(record.headers):
             return None
         try:
             told = json.loads((record.value or b"")[:1000])
-            return cls(Modality(told["modality"]), int(told["partition"]), int(told["reached"]))
-        except (ValueError, TypeError, KeyError) as error:
+            progress = cls(Modality(told["modality"]), int(told["partition"]), int(told["reached"]))
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise Malformed(f"a record marked {PROGRESS_HEADER} does not tell progress") from error
+        # Believed, a watermark from the future would close every passage.
+        if not (0 <= progress.partition < partitions and 0 <= progress.reached < latest):
+            raise Malformed(f"a record marked {PROGRESS_HEADER} tells {progress}, which cannot be")
+        return progress
 
     def outgoing(self, topics: Topics, home: int) -> Outgoing:
         value = {

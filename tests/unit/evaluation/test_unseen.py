@@ -8,7 +8,7 @@ import torch
 from agents.evaluation.config import EvaluationConfig
 from agents.evaluation.pool import Pool
 from agents.evaluation.section import Section
-from agents.evaluation.unseen import BASELINE, TEACHERS, group, split
+from agents.evaluation.unseen import BASELINE, MET, NEVER, REFERENCE, TEACHERS, group, split
 from agents.simulator.models import MODELS
 
 FOLDS = EvaluationConfig().folds
@@ -44,6 +44,8 @@ def test_nothing_is_learnt_or_chosen_on_models_held_out(
         assert len(chosen) == len(chosen.unique()) > 0
         assert held_out.isdisjoint(models[chosen].tolist())
     assert set(pool.test_models[rows.test].tolist()) <= held_out
+    assert held_out.isdisjoint(pool.test_models[rows.test_met].tolist())
+    assert len(rows.test) + len(rows.test_met) == len(pool.test)
 
     # All of those that there are to choose on and to test on.
     others = [number not in held_out for number in pool.validation_models.tolist()]
@@ -64,11 +66,15 @@ def test_a_small_run_says_who_errs_how_much(unseen: Section, config: EvaluationC
     [errors] = unseen.data["runs"]
     assert next(iter(errors)) == BASELINE
     assert f"distilled by a committee of {TEACHERS}" in errors
-    assert len(errors) == 6
-    assert all(0 <= error <= 1 for error in errors.values())
+    assert len(errors) == 7
+    assert all(0 <= e <= 1 for of_models in errors.values() for e in of_models.values())
     assert unseen.data["groups"] == ["Tern 13 Pro, Heron 14, Osprey 15"]
     assert unseen.data["groups"][0] in unseen.text
-    assert set(unseen.data["reduction"]) == set(errors) - {BASELINE}
-    for way, less in unseen.data["reduction"].items():
-        assert less == pytest.approx(1 - errors[way] / errors[BASELINE])
-        assert f"| {way} | {100 * errors[way]:.1f} | {100 * less:.1f} |" in unseen.text
+    tried = set(errors) - {BASELINE, REFERENCE}
+    for key, models in (("reduction", NEVER), ("reduction_met", MET)):
+        assert set(unseen.data[key]) == tried
+        for way, less in unseen.data[key].items():
+            assert less == pytest.approx(1 - errors[way][models] / errors[BASELINE][models])
+            assert f" {100 * errors[way][models]:.1f} | {100 * less:.1f} |" in unseen.text
+    assert unseen.data["best"] == max(tried, key=lambda way: unseen.data["reduction"][way])
+    assert f"{unseen.data['best']}, errs" in unseen.text

@@ -1,7 +1,16 @@
 """Who forwards tells every other home partition how far it has come."""
 
+import pytest
+
+from schemas.errors import Malformed
 from schemas.modality import Modality
-from stream.pipeline.progress import INTERVAL, KEEPALIVE, Progress, ProgressTeller
+from stream.pipeline.progress import (
+    INTERVAL,
+    KEEPALIVE,
+    PROGRESS_HEADER,
+    Progress,
+    ProgressTeller,
+)
 from stream.pipeline.record import Outgoing, Record, TopicPartition
 from stream.topics import Topics
 
@@ -14,10 +23,34 @@ def told(outgoing: list[Outgoing]) -> list[tuple[int, Progress]]:
     for sent in outgoing:
         assert sent.partition is not None
         record = Record(sent.topic, sent.partition, 0, 0, sent.key, sent.value, sent.headers)
-        progress = Progress.of(record)
+        progress = Progress.of(record, partitions=4, latest=1_000)
         assert progress is not None
         found.append((sent.partition, progress))
     return found
+
+
+def test_an_observation_tells_nothing() -> None:
+    assert Progress.of(Record(TOPICS.repartition, 0, 0, 0, b"u", b"{}", []), 4, 1_000) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        b"",
+        b"[]",
+        b'{"modality": "smell", "partition": 1, "reached": 5}',
+        b'{"modality": "visual", "partition": 4, "reached": 5}',
+        b'{"modality": "visual", "partition": -1, "reached": 5}',
+        b'{"modality": "visual", "partition": 1, "reached": 1000}',
+        b'{"modality": "visual", "partition": 1, "reached": -5}',
+        b'{"modality": "visual", "partition": 1, "reached": 1e999}',
+    ],
+)
+def test_progress_that_cannot_be_is_refused(value: bytes | None) -> None:
+    record = Record(TOPICS.repartition, 0, 0, 0, None, value, [(PROGRESS_HEADER, b"1")])
+    with pytest.raises(Malformed):
+        Progress.of(record, partitions=4, latest=1_000)
 
 
 def test_a_well_routed_topic_costs_nothing() -> None:
