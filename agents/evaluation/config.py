@@ -1,6 +1,7 @@
 """How much an evaluation spends. Every figure of the report depends on this alone."""
 
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 
@@ -17,7 +18,9 @@ class EvaluationConfig:
     epochs: int = 10
     tuning_epochs: int = 5
     """For each learning rate that is tried, for every variant."""
-    learning_rates: tuple[float, ...] = (1.5e-3, 3e-3, 6e-3)
+    tuning_seeds: int = 2
+    """The rate with the best mean over so many seeds is taken."""
+    learning_rates: tuple[float, ...] = (1.5e-3, 3e-3, 6e-3, 1.2e-2)
     labelled: int = 500
     """Where labels are scarce: so many units have one,"""
     unlabelled: int = 24_000
@@ -25,7 +28,9 @@ class EvaluationConfig:
     scarce_epochs: int = 80
     """Over the labelled units alone."""
     distilling_epochs: int = 10
-    """Over labelled and unlabelled units."""
+    """Over labelled and unlabelled units, in each generation."""
+    generations: int = 2
+    """Of students, each the teacher of the next."""
     folds: int = 4
     """Groups of device models, each held out once."""
     validation_units: int = 1_000
@@ -44,6 +49,7 @@ class EvaluationConfig:
             units=1_500,
             epochs=8,
             tuning_epochs=4,
+            tuning_seeds=1,
             learning_rates=(3e-3,),
             labelled=300,
             unlabelled=2_500,
@@ -58,8 +64,13 @@ class EvaluationConfig:
 
     @property
     def pool_units(self) -> int:
-        """Training units that all seeds share out among themselves."""
-        return max(self.seeds * self.units, self.labelled * self.seeds + self.unlabelled)
+        """Training units that all seeds share out among themselves.
+
+        A group of device models is up to 30 % of all units, and the others must be enough.
+        """
+        scarce = self.labelled * self.seeds + self.unlabelled
+        met = ceil((self.labelled + self.unlabelled) * 10 / 7)
+        return max(self.seeds * self.units, scarce, met)
 
     @property
     def is_quick(self) -> bool:

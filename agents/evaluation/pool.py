@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import nan
 from pathlib import Path
 
@@ -74,8 +74,17 @@ def _sizes(config: EvaluationConfig) -> dict[Part, int]:
 
 
 def _path(folder: Path, config: EvaluationConfig, part: Part) -> Path:
-    key = f"{config.data_seed}-{part}-{_sizes(config)[part]}"
+    key = f"{config.data_seed}-{part}-{_sizes(config)[part]}-{_first_unit(config.data_seed, part)}"
     return folder / f"{part}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.safetensors"
+
+
+@cache
+def _first_unit(data_seed: int, part: Part) -> str:
+    """A digest: what another simulator, or other features, left in the folder are other units."""
+    digest = hashlib.sha256()
+    for features in simulate(data_seed, part, 1).features.values():
+        digest.update(features.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _models(config: EvaluationConfig, part: Part, units: int) -> Tensor:

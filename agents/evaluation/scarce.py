@@ -2,7 +2,7 @@
 
 All three are of one size. The teacher is trained on the labelled units with everything that
 arrived; dropout alone on the same units under modality dropout; the student on the same labels
-and, without any, on many more paired records.
+and, without any, on many more paired records; then another on that student's answers.
 """
 
 from collections.abc import Sequence
@@ -82,6 +82,25 @@ def fit_distilled(
         budget = FitConfig(seed, config.scarce_epochs, BATCH, full=0.0)
     AsymmetricDistillationTrainer(teacher, student, budget).train_with_missing_modalities(data)
     return student
+
+
+def fit_generations(
+    config: EvaluationConfig,
+    teachers: Sequence[HybridCrossModalDistiller],
+    data: Dataset,
+    seed: int,
+) -> list[HybridCrossModalDistiller]:
+    """`fit_distilled`, and each student the teacher of the next, which starts afresh.
+
+    A student that learns from a teacher's answers on many units, under dropout, errs less than the
+    teacher did, and so has better answers to give. Sources: Furlanello et al., "Born-Again Neural
+    Networks", 2018; Xie et al., "Self-training with Noisy Student", 2020.
+    """
+    students: list[HybridCrossModalDistiller] = []
+    for _ in range(config.generations):
+        students.append(fit_distilled(config, teachers, data, seed))
+        teachers = students[-1:]
+    return students
 
 
 class Committee(HybridCrossModalDistiller):

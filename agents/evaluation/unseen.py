@@ -19,12 +19,19 @@ from agents.distiller.fitting import torch_threads
 from agents.distiller.metrics import ALL, accuracies
 from agents.evaluation.config import EvaluationConfig
 from agents.evaluation.pool import Pool, load_pool
-from agents.evaluation.scarce import fit_alone, fit_distilled, fit_labelled, fit_teacher
+from agents.evaluation.scarce import (
+    fit_alone,
+    fit_distilled,
+    fit_generations,
+    fit_labelled,
+    fit_teacher,
+)
 from agents.evaluation.section import Section, cell, table
 from agents.evaluation.work import Jobs
 from agents.simulator.models import MODELS
 
 BASELINE = "classical, labels alone"
+NEW_UNLABELLED = "the same, new models among the unlabelled"
 TEACHERS = 3
 """Of a committee."""
 REFERENCE = "reference: every record labelled"
@@ -141,6 +148,7 @@ def _run(config: EvaluationConfig, folder: Path, fold: int) -> Errors:
     tests = {NEVER: pool.test.rows(rows.test), MET: pool.test.rows(rows.test_met)}
     with torch_threads(config.threads):
         teachers = [fit_teacher(config, labelled, seed + 100 * n) for n in range(TEACHERS)]
+        students = fit_generations(config, teachers, labelled + arriving, seed)
         found = {
             BASELINE: fit_alone(config, labelled, validation, seed),
             "teacher (labels alone, always all six)": teachers[0],
@@ -151,9 +159,8 @@ def _run(config: EvaluationConfig, folder: Path, fold: int) -> Errors:
             f"distilled by a committee of {TEACHERS}": fit_distilled(
                 config, teachers, labelled + more, seed
             ),
-            "the same, new models among the unlabelled": fit_distilled(
-                config, teachers, labelled + arriving, seed
-            ),
+            NEW_UNLABELLED: students[0],
+            f"the same, generation {config.generations}": students[-1],
             REFERENCE: fit_labelled(config, everything, seed),
         }
         return {

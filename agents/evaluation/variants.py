@@ -6,6 +6,7 @@ held out for that. Each network is trained once a seed, with modality dropout, a
 each of the 63 subsets.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,16 +50,7 @@ def benchmark_hybrid_vs_classical(
         jobs: what the trainings run on.
         variants: those to compare; `hybrid` must be among them.
     """
-    trials = [Run(v, 0, lr, config.tuning_epochs) for v in variants for lr in config.learning_rates]
-    tuned = jobs.map("tuning", _validate, config, folder, trials)
-    chosen = {
-        v: max(
-            (score, trial.learning_rate)
-            for trial, score in zip(trials, tuned, strict=True)
-            if trial.variant == v
-        )[1]
-        for v in variants
-    }
+    chosen = _tune(config, folder, jobs, variants)
     runs = [Run(v, s, chosen[v], config.epochs) for s in range(config.seeds) for v in variants]
     runs += [Run("hybrid", s, chosen["hybrid"], config.epochs, True) for s in range(config.seeds)]
     results = jobs.map("variants", _measure, config, folder, runs)
@@ -66,6 +58,23 @@ def benchmark_hybrid_vs_classical(
     for run, found in zip(runs, results, strict=True):
         scores[_name(run)].append(found)
     return _section(config, chosen, scores)
+
+
+def _tune(
+    config: EvaluationConfig, folder: Path, jobs: Jobs, variants: Sequence[Variant]
+) -> dict[Variant, float]:
+    """The learning rate of each variant: the best on validation units, in the mean over seeds."""
+    trials = [
+        Run(v, seed, rate, config.tuning_epochs)
+        for v in variants
+        for rate in config.learning_rates
+        for seed in range(config.tuning_seeds)
+    ]
+    tuned = jobs.map("tuning", _validate, config, folder, trials)
+    scores: dict[tuple[Variant, float], list[float]] = defaultdict(list)
+    for trial, score in zip(trials, tuned, strict=True):
+        scores[trial.variant, trial.learning_rate].append(score)
+    return {v: max(config.learning_rates, key=lambda rate: mean(scores[v, rate])) for v in variants}
 
 
 Scores = dict[Shown, dict[str, float]]
@@ -116,7 +125,8 @@ def _section(
         f"{config.seeds} seeds, {config.units} labelled units and {config.epochs} epochs a "
         f"network, {config.test_units} units to test on. Learning rate of each variant chosen "
         f"from {', '.join(f'{rate:g}' for rate in config.learning_rates)} with "
-        f"{config.tuning_epochs} epochs: {', '.join(f'{v} {r:g}' for v, r in chosen.items())}. "
+        f"{config.tuning_epochs} epochs on {config.tuning_seeds} of the seeds: "
+        f"{', '.join(f'{v} {r:g}' for v, r in chosen.items())}. "
         "Accuracy in per cent, mean ± standard deviation over seeds, averaged over all sets of so "
         "many modalities.",
     ]

@@ -117,16 +117,17 @@ async def test_a_backlog_is_decided_as_it_would_have_been_live(
     )
     await create_topics(later)
     load = Load(units=3_930, rate=90)  # 20,000 observations
-    with Workers(line, tmp_path) as live:
+    (folder := tmp_path / "later").mkdir()
+    with Workers(line, tmp_path) as live, Workers(later, folder) as backlog:
         live.start()
         await live.ready()
         await load.send([line, later])
-        as_live = await load.audited(line, within=90)
-    assert load.sent >= 20_000
-    (folder := tmp_path / "later").mkdir()
-    with Workers(later, folder) as backlog:
+        assert load.sent >= 20_000
+        # The last windows of the one are still open when the other begins to read.
         backlog.start()
-        as_backlog = await load.audited(later, within=150)
+        as_live, as_backlog = await asyncio.gather(
+            load.audited(line, within=90), load.audited(later, within=150)
+        )
     assert_flawless(as_live, load.units)
     assert_flawless(as_backlog, load.units)
     assert decided(as_backlog.outcomes) == decided(as_live.outcomes)

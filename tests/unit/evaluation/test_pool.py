@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from agents.distiller.dataset import FIRST_INDEX, Dataset, simulate
+from agents.distiller.fitting import silent
+from agents.evaluation import pool as pool_module
 from agents.evaluation.config import EvaluationConfig
 from agents.evaluation.pool import Pool, load_pool, make_pool
+from agents.features import FEATURES
 from agents.simulator import MODELS, simulate_unit
 from schemas.modality import Modality
 
@@ -77,11 +80,11 @@ def told(to: Told) -> Callable[[str, int, int, float], None]:
 
 
 def test_what_is_there_is_not_simulated_again(config: EvaluationConfig, tmp_path: Path) -> None:
-    small = replace(config, seeds=1, units=4, labelled=2, unlabelled=2, validation_units=3)
+    small = replace(config, seeds=1, units=6, labelled=2, unlabelled=2, validation_units=3)
     small = replace(small, test_units=2)
     first: Told = []
     make_pool(small, tmp_path, told(first))
-    assert first == [("simulating", 4, 9), ("simulating", 7, 9), ("simulating", 9, 9)]
+    assert first == [("simulating", 6, 11), ("simulating", 9, 11), ("simulating", 11, 11)]
     files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(files) == 3
 
@@ -92,8 +95,26 @@ def test_what_is_there_is_not_simulated_again(config: EvaluationConfig, tmp_path
 
     # Another size or another population is another file; the rest stays.
     make_pool(replace(small, test_units=3), tmp_path, told(again))
-    assert again == [("simulating", 10, 10)]
+    assert again == [("simulating", 12, 12)]
     assert len(load_pool(replace(small, test_units=3), tmp_path).test) == 3
     make_pool(replace(small, data_seed=1), tmp_path, told(again))
     assert len(list(tmp_path.iterdir())) == 7
     assert len(load_pool(small, tmp_path).test) == 2
+
+
+def test_units_of_another_simulator_are_not_taken_for_these(
+    config: EvaluationConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {"units": 2, "labelled": 1, "unlabelled": 1, "validation_units": 1, "test_units": 1}
+    small = replace(config, seeds=1, **sizes)
+    make_pool(small, tmp_path, silent)
+    before = set(tmp_path.iterdir())
+    extract = FEATURES["battery"].extract
+    brighter = replace(FEATURES["battery"], extract=lambda payload: extract(payload) + 1)
+    monkeypatch.setitem(FEATURES, "battery", brighter)
+    pool_module._first_unit.cache_clear()
+    try:
+        make_pool(small, tmp_path, silent)
+    finally:
+        pool_module._first_unit.cache_clear()
+    assert len(set(tmp_path.iterdir()) - before) == 3

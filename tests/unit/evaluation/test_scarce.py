@@ -24,6 +24,7 @@ from agents.evaluation.scarce import (
     Committee,
     fit_alone,
     fit_distilled,
+    fit_generations,
     fit_teacher,
 )
 from schemas.modality import MODALITIES
@@ -141,3 +142,14 @@ def test_all_three_are_of_one_size_and_repeatable(
     assert same_weights(fit_distilled(config, [teacher], more, 1), student)
     assert not same_weights(fit_teacher(config, labelled, 2), teacher)
     assert not same_weights(fit_distilled(config, [teacher, teacher], labelled, 1), student)
+
+
+def test_each_student_teaches_the_next(
+    config: EvaluationConfig, members: list[HybridCrossModalDistiller], pool: Pool
+) -> None:
+    data = pool.slice(0, config.labelled) + pool.slice(50, config.unlabelled).unlabelled()
+    first, second = fit_generations(config, members, data, 1)
+    assert same_weights(first, fit_distilled(config, members, data, 1))
+    assert same_weights(second, fit_distilled(config, [first], data, 1))
+    assert not same_weights(first, second)
+    assert len(fit_generations(replace(config, generations=1), members, data, 1)) == 1
