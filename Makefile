@@ -30,7 +30,7 @@ demo: $(VENV)/.demo  ## watch 300 simulated laptops being decided, on an embedde
 test: lint test-only  ## everything that must be green: lint, then all tests on a real broker
 
 test-only: $(VENV)/.dev  ## the tests alone
-	$(BIN)/pytest -n 2 --dist worksteal -m "not chaos" $(ARGS)
+	$(BIN)/pytest -n 3 --dist worksteal -m "not chaos" $(ARGS)
 	$(BIN)/pytest -m chaos
 
 lint: $(VENV)/.dev  ## style, types (strict), layers
