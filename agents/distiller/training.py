@@ -6,7 +6,7 @@ labels and teacher under modality dropout; temperatures are fitted on units held
 """
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,9 @@ class TrainConfig:
     """Of the student's encoders and its classical tier."""
     circuit_epochs: int = 5
     """Of its tiers with circuits."""
+    generations: int = 1
+    """Of students, the last of which ships. Those before it are as wide as the teacher, and each
+    takes the teacher's place: worth its time where few units have labels (README, evaluation)."""
     batch: int = 100
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
@@ -91,15 +94,15 @@ class TrainConfig:
             self.epochs,
             self.teacher_epochs,
             self.circuit_epochs,
+            self.generations,
             self.batch,
             self.workers,
             self.threads,
         )
         if min(counts) < 1 or not 0 <= self.full <= 1 or self.learning_rate <= 0:
             raise ValueError(
-                "epochs (of teacher, student and circuits), batch, workers and threads must be at "
-                "least 1, "
-                "full within 0 to 1 and learning_rate positive"
+                "epochs (of teacher, student and circuits), generations, batch, workers and "
+                "threads must be at least 1, full within 0 to 1 and learning_rate positive"
             )
 
     def recipe(self) -> dict[str, Any]:
@@ -122,6 +125,12 @@ class TrainConfig:
             top=Tier.CLASSICAL,
         )
         return model, self._fit(self.teacher_epochs, full=1.0)
+
+    @property
+    def heir(self) -> tuple[ModelConfig, FitConfig]:
+        """A student that takes the teacher's place, and its budget."""
+        model, _ = self.teacher
+        return replace(model, dropout=self.dropout), self._fit(self.epochs, self.full)
 
     @property
     def student(self) -> tuple[ModelConfig, FitConfig, FitConfig]:
@@ -167,7 +176,8 @@ def train(config: TrainConfig, progress: Progress = silent) -> TrainResult:
     started = time.monotonic()
     if config.checkpoint and config.resume:
         # Rather before the simulation than after it.
-        for stage in STAGES:
+        heirs = [f"{_heir(number)}.student" for number in range(1, config.generations)]
+        for stage in (*STAGES, *heirs):
             if (path := _beside(config.checkpoint, stage)).exists():
                 check_recipe(path, config.recipe())
     data = _data(config, progress)
@@ -210,18 +220,56 @@ def fit_student(
     data: Dataset,
     progress: Progress = silent,
 ) -> tuple[HybridCrossModalDistiller, dict[str, list[float]]]:
-    """The student, distilled on all units of `data`, not calibrated; and each epoch's loss."""
+    """The student, distilled on all units of `data`, not calibrated; and each epoch's loss.
+
+    Losses are by stage; that of generations before the last is `generation-1` and so on.
+    """
+    history: dict[str, list[float]] = {}
+    for number in range(1, config.generations):
+        teacher, history[_heir(number)] = _fit_heir(config, teacher, data, number, progress)
     model, budget, of_circuits = config.student
     student = build(model, config.seed, data)
     trainer = AsymmetricDistillationTrainer(teacher, student, budget, of_circuits)
-    history = trainer.train_with_missing_modalities(
+    learnt = trainer.train_with_missing_modalities(
         data,
         progress=progress,
         checkpoint=config.checkpoint,
         resume=config.resume,
         recipe=config.recipe(),
     )
-    return student, history
+    return student, history | learnt
+
+
+def _fit_heir(
+    config: TrainConfig,
+    teacher: HybridCrossModalDistiller,
+    data: Dataset,
+    number: int,
+    progress: Progress,
+) -> tuple[HybridCrossModalDistiller, list[float]]:
+    """The next teacher.
+
+    Source: Furlanello et al., "Born-Again Neural Networks", 2018.
+    """
+    model, budget = config.heir
+    heir = build(model, config.seed, data)
+
+    def renamed(stage: str, done: int, total: int, loss: float) -> None:
+        progress(_heir(number), done, total, loss)
+
+    history = AsymmetricDistillationTrainer(teacher, heir, budget).train_with_missing_modalities(
+        data,
+        progress=renamed,
+        checkpoint=config.checkpoint and _beside(config.checkpoint, _heir(number)),
+        resume=config.resume,
+        recipe=config.recipe(),
+    )
+    return heir.requires_grad_(False), history["student"]
+
+
+def _heir(number: int) -> str:
+    """The stage of a generation before the last, counted from 1."""
+    return f"generation-{number}"
 
 
 def _beside(checkpoint: Path, stage: str) -> Path:

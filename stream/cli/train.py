@@ -42,6 +42,12 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Of the student.")] = None,
     circuit_epochs: Annotated[int | None, typer.Option(min=1, help="Of its circuits.")] = None,
     teacher_epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    generations: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Of students, each taught by the one before; 2 where few units have labels."
+        ),
+    ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Written after every epoch. [default: none]")
     ] = None,
@@ -74,6 +80,7 @@ def train(
         "epochs": epochs,
         "circuit_epochs": circuit_epochs,
         "teacher_epochs": teacher_epochs,
+        "generations": generations,
         "checkpoint": checkpoint,
         "workers": workers,
         "threads": threads,

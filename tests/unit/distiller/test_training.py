@@ -12,7 +12,9 @@ import torch
 from agents.distiller.checkpoint import check_recipe
 from agents.distiller.cost import multiply_adds
 from agents.distiller.dataset import Dataset, simulate
+from agents.distiller.distillation import AsymmetricDistillationTrainer
 from agents.distiller.files import WEIGHTS, WeightsError, load_model, read_tensors, write_tensors
+from agents.distiller.fitting import build
 from agents.distiller.training import (
     STAGES,
     TrainConfig,
@@ -148,6 +150,38 @@ def test_a_teacher_that_was_interrupted_is_the_same(data: Dataset, tmp_path: Pat
         assert torch.equal(a, b)
 
 
+def test_the_student_learns_from_the_generation_before_it(data: Dataset, tmp_path: Path) -> None:
+    teacher, _ = fit_teacher(TINY, data)
+    alone, _ = fit_student(TINY, teacher, data)
+    config = replace(TINY, generations=3, checkpoint=tmp_path / "run")
+    steps: list[Step] = []
+    student, history = fit_student(config, teacher, data, lambda *step: steps.append(step))
+    assert list(history) == ["generation-1", "generation-2", "student", "circuits"]
+    assert list(dict.fromkeys(stage for stage, *_ in steps)) == list(history)
+
+    # By hand: each generation as wide as the teacher, from the one before it.
+    for _ in range(2):
+        model, budget = config.heir
+        assert (model.width, model.hidden) == (config.teacher_width, config.teacher_hidden)
+        heir = build(model, config.seed, data)
+        AsymmetricDistillationTrainer(teacher, heir, budget).train_with_missing_modalities(data)
+        teacher = heir
+    expected, _ = fit_student(TINY, teacher, data)
+    weights = (m.parameters() for m in (student, expected, alone))
+    for a, b, c in zip(*weights, strict=True):
+        assert torch.equal(a, b)
+        assert not torch.equal(a, c)
+
+    # What was done is not done again, and not taken for another recipe.
+    seen: list[str] = []
+    resumed = replace(config, resume=True)
+    _, again = fit_student(resumed, fit_teacher(TINY, data)[0], data, lambda s, *_: seen.append(s))
+    assert again == history
+    assert seen == []
+    with pytest.raises(WeightsError, match="another recipe"):
+        train(replace(resumed, epochs=5))
+
+
 def test_a_checkpoint_of_another_recipe_is_refused_before_the_work(
     trained: tuple[TrainResult, list[Step]], tmp_path: Path
 ) -> None:
@@ -196,7 +230,14 @@ def test_weights_of_another_version_are_refused(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"epochs": 0}, {"circuit_epochs": 0}, {"batch": 0}, {"full": 1.5}, {"threads": 0}],
+    [
+        {"epochs": 0},
+        {"generations": 0},
+        {"circuit_epochs": 0},
+        {"batch": 0},
+        {"full": 1.5},
+        {"threads": 0},
+    ],
 )
 def test_a_recipe_that_cannot_be_followed_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
