@@ -11,28 +11,25 @@ Every call gives its outputs as lines (`describe`); `outputs` keeps all of them 
 """
 
 from collections.abc import Hashable, Iterable
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from agents.compose import compose_decision
 from agents.join.arrival import Arrival, Finished, JoinConfig, Origin, Output, Revision, TooLate
 from agents.join.join import Join
 from agents.join.watermark import Watermark
+from agents.policy import Verdict
+from agents.prediction import Prediction
 from schemas.decision import (
     Decision,
+    Disassembly,
     DistillerInfo,
-    Evidence,
     Grade,
     Material,
-    MaterialFinding,
     Option,
-    PassageInfo,
-    Quality,
     Routing,
     Tier,
 )
 from schemas.modality import MODALITIES, Modality
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Token(NamedTuple):
@@ -209,51 +206,33 @@ def describe(output: Output) -> str:
 
 def decision_of(revision: Revision) -> Decision:
     """The decision that publishes a revision: what the join says is real, the rest a dummy."""
-    return Decision(
-        decision_id=revision.decision_id,
-        passage_id=revision.passage_id,
-        unit_id=revision.unit_id,
-        revision=revision.revision,
-        supersedes=revision.supersedes,
-        status=revision.status,
-        passage=PassageInfo(
-            opened_at=_time(revision.opened_at),
-            deadline=_time(revision.deadline),
-            closed_by=revision.closed_by,
+    return compose_decision(
+        revision,
+        Prediction(
+            quality={Grade.A: 1.0},
+            material={Material.ABS: 1.0},
+            routing={Option.RESELL: 1.0},
+            reuse={},
+            conditions={},
+            tier=Tier.CLASSICAL,
         ),
-        quality=Quality(grade=Grade.A, probabilities={Grade.A: 1.0}),
-        material=MaterialFinding(type=Material.ABS, probabilities={Material.ABS: 1.0}),
-        routing=Routing(
-            option=Option.RESELL,
-            expected_value=0.0,
-            alternatives=[],
-            reasons=[],
-            hold_for_human=False,
+        Verdict(
+            grade=Grade.A,
+            material=Material.ABS,
+            routing=Routing(
+                option=Option.RESELL,
+                expected_value=0.0,
+                alternatives=[],
+                reasons=[],
+                hold_for_human=False,
+            ),
+            forced_by=None,
+            confidence=1.0,
+            uncertainty=0.0,
+            criticality=0.0,
         ),
-        reuse={},
-        confidence=1.0,
-        uncertainty=0.0,
-        criticality=0.0,
-        evidence=[
-            Evidence(
-                modality=arrival.modality,
-                observation_id=arrival.observation_id,
-                source=arrival.source,
-                captured_at=_time(arrival.captured_at),
-                topic=arrival.origin.topic,
-                partition=arrival.origin.partition,
-                offset=arrival.origin.offset,
-            )
-            for arrival in revision.evidence
-        ],
-        missing=list(revision.missing),
-        distiller=DistillerInfo(
-            model="none", version="0", sha256="", tier=Tier.CLASSICAL, selection=None
-        ),
-        decided_at=_time(revision.deadline),
-        valid_until=_time(revision.deadline),
+        Disassembly(steps=[], expected_value=0.0),
+        DistillerInfo(model="none", version="0", sha256="", tier=Tier.CLASSICAL, selection=None),
+        decided_at=revision.deadline,
+        validity=0,
     )
-
-
-def _time(ms: int) -> datetime:
-    return EPOCH + timedelta(milliseconds=ms)
