@@ -64,7 +64,8 @@ async def read_decisions(
 
 def _decision(record: object) -> Decision | None:
     try:
-        return Decision.model_validate_json(record.value or b"")  # type: ignore[attr-defined]
+        # A newer worker, in a rolling upgrade, may say more than this version knows.
+        return Decision.model_validate_json(record.value or b"", extra="ignore")  # type: ignore[attr-defined]
     except ValidationError as error:
         log.warning(
             "Skipped %s[%d]@%d, which is no decision of ours: %d problems",
