@@ -1,9 +1,12 @@
 """Reads partitions from where a consumer stands to their present end."""
 
 from collections.abc import AsyncIterator, Collection
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from stream.unreadable import fetch_over_unreadable
 
 POLL_MS = 200
 
@@ -12,6 +15,8 @@ async def read_to_end(
     consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]
 ) -> AsyncIterator[Any]:
     """Every record up to the highwater mark, of each partition in order.
+
+    In place of one that aiokafka cannot read comes a record without a value (`stream.unreadable`).
 
     The end is the highwater mark of a fetch, not `end_offsets`: the embedded broker's ListOffsets
     answers with the middle of the last batch, and what it leaves out would be lost here. The
@@ -22,7 +27,8 @@ async def read_to_end(
     """
     unread = set(partitions)
     while unread:
-        batches = await consumer.getmany(*unread, timeout_ms=POLL_MS)
+        fetch = partial(consumer.getmany, *unread, timeout_ms=POLL_MS)
+        batches = await fetch_over_unreadable(consumer, fetch)
         for records in batches.values():
             for record in records:
                 yield record

@@ -7,7 +7,7 @@ import pytest
 
 from stream.settings import CONFIG_VARIABLE, PREFIX
 
-pytest_plugins = ["support.brokers"]
+pytest_plugins = ["support.brokers", "support.kcat"]
 
 HERE = Path(__file__).parent
 

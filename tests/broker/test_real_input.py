@@ -7,15 +7,10 @@ by kcat and by confluent-kafka, whose default partitioner is not the one that th
 
 import base64
 import json
-import os
-import shutil
-import subprocess
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import distribution
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +20,7 @@ import fastavro
 import jsonschema
 import pytest
 from fastavro.schema import fingerprint, to_parsing_canonical_form
+from support.kcat import Kcat
 from support.real_data import photograph, spectrum, work_order
 from support.sender import ANY, Sender
 from support.topic_tail import TopicTail
@@ -51,28 +47,6 @@ def workers(settings: Settings, tmp_path: Path) -> Iterator[Workers]:
 def sender(settings: Settings) -> Iterator[Sender]:
     with Sender(settings) as opened:
         yield opened
-
-
-@dataclass(frozen=True)
-class Kcat:
-    """The installed kcat, and the environment in which it speaks with the session's broker."""
-
-    path: str
-    environment: dict[str, str]
-
-
-@pytest.fixture
-def kcat(broker_kind: str) -> Kcat:
-    path = shutil.which("kcat") or shutil.which("kafkacat")
-    if path is None:
-        pytest.skip("kcat is not installed, so nothing was sent with it; .ci/run installs it")
-    environment = dict(os.environ)
-    if broker_kind == "embedded":
-        # It answers ApiVersions a byte short, and the librdkafka of Debian 12 (2.0) gives up on
-        # that. kcat then runs on the newer one that confluent-kafka brings along.
-        wheel = Path(str(distribution("confluent-kafka").locate_file("confluent_kafka.libs")))
-        environment["LD_PRELOAD"] = str(next(wheel.glob("librdkafka-*.so*"), ""))
-    return Kcat(path, environment)
 
 
 def observe(unit_id: str, modality: Modality) -> Fields:
@@ -123,18 +97,12 @@ def as_avro(modality: Modality, fields: Fields) -> bytes:
 # -- the two clients -------------------------------------------------------------------------
 
 
-def by_kcat(kcat: Kcat, settings: Settings, folder: Path, *options: str) -> Send:
-    """Each record with a kcat of its own, as a shell script would."""
+def by_kcat(kcat: Kcat, settings: Settings, *options: str | bytes) -> Send:
+    """kcat, in JSON."""
 
     def send(modality: Modality, fields: Fields) -> None:
-        file = folder / "record.json"
-        file.write_bytes(as_json(fields))
-        command = [kcat.path, "-P", "-b", settings.bootstrap_servers]
-        command += ["-t", Topics.of(settings).observation(modality), *options, str(file)]
-        done = subprocess.run(
-            command, env=kcat.environment, capture_output=True, text=True, timeout=30, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        topic = Topics.of(settings).observation(modality)
+        kcat.send(settings, topic, as_json(fields), *options)
 
     return send
 
@@ -258,7 +226,7 @@ async def test_confluent_kafka_with_avro(workers: Workers, topics: Topics, sende
 
 
 async def test_kcat_with_json_and_both_mixed(
-    workers: Workers, topics: Topics, sender: Sender, kcat: Kcat, tmp_path: Path
+    workers: Workers, topics: Topics, sender: Sender, kcat: Kcat
 ) -> None:
     s = workers.settings
     keyed, unkeyed, astray, mixed = (
@@ -268,16 +236,16 @@ async def test_kcat_with_json_and_both_mixed(
     def mix(modality: Modality, fields: Fields) -> None:
         """The photograph with kcat and no key, the spectrum by Java's partitioner, ..."""
         senders = {
-            Modality.VISUAL: by_kcat(kcat, s, tmp_path),
+            Modality.VISUAL: by_kcat(kcat, s),
             Modality.SPECTRAL: by_confluent(sender, key=mixed, partition=home(mixed, s)),
-            Modality.TEXT: by_kcat(kcat, s, tmp_path, "-k", mixed),
+            Modality.TEXT: by_kcat(kcat, s, "-k", mixed),
         }
         senders[modality](modality, fields)
 
     ways = {
-        keyed: by_kcat(kcat, s, tmp_path, "-k", keyed),
-        unkeyed: by_kcat(kcat, s, tmp_path),
-        astray: by_kcat(kcat, s, tmp_path, "-k", astray, "-p", str(wrong(astray, s))),
+        keyed: by_kcat(kcat, s, "-k", keyed),
+        unkeyed: by_kcat(kcat, s),
+        astray: by_kcat(kcat, s, "-k", astray, "-p", str(wrong(astray, s))),
         mixed: mix,
     }
     lay = await decide_once(workers, topics, sender, ways)
@@ -286,14 +254,14 @@ async def test_kcat_with_json_and_both_mixed(
 
 
 async def test_a_header_name_that_is_not_utf8_stops_nothing(
-    workers: Workers, topics: Topics, kcat: Kcat, tmp_path: Path
+    workers: Workers, topics: Topics, kcat: Kcat
 ) -> None:
     """The client library cannot read such a record; the good ones around it must be decided."""
     settings = workers.settings
     unit_id = unit("kcat-headers", settings)
     key = ["-k", unit_id, "-p", str(home(unit_id, settings))]
-    send = by_kcat(kcat, settings, tmp_path, *key)
-    poison = by_kcat(kcat, settings, tmp_path, *key, "-H", b"\xff\xfe=1")
+    send = by_kcat(kcat, settings, *key)
+    poison = by_kcat(kcat, settings, *key, "-H", b"\xff\xfe=1")
     stray = observe(unit_id, Modality.TEXT) | {"observation_id": "poison"}
     send(Modality.TEXT, observe(unit_id, Modality.TEXT))
     poison(Modality.TEXT, stray)
