@@ -12,7 +12,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
@@ -23,9 +24,11 @@ from pydantic import ValidationError
 from schemas.decision import Decision
 from stream.connection import client_options, connecting, partition_count, stop_client
 from stream.errors import ReaderClosed, UndecodableDecision
+from stream.pipeline.record import UNREADABLE_HEADER
 from stream.settings import Settings, ms
 from stream.tail import at_end
 from stream.topics import Topics
+from stream.unreadable import fetch_over_unreadable
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class Record(Protocol):
     partition: int
     offset: int
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
 
 
 class DecisionReader:
@@ -153,7 +157,8 @@ class DecisionReader:
             await self._commit()
             if not self._follow and await self._at_the_end(consumer):
                 raise StopAsyncIteration
-            batches = await consumer.getmany(timeout_ms=ms(POLL_SECONDS), max_records=MAX_RECORDS)
+            fetch = partial(consumer.getmany, timeout_ms=ms(POLL_SECONDS), max_records=MAX_RECORDS)
+            batches = await fetch_over_unreadable(consumer, fetch)
             for records in batches.values():
                 self._fetched.extend(records)
 
@@ -206,7 +211,8 @@ class DecisionReader:
     def _decode(self, record: Record) -> Decision | None:
         try:
             if record.value is None:
-                raise ValueError("it has no value")
+                unreadable = dict(record.headers).get(UNREADABLE_HEADER)
+                raise ValueError(unreadable.decode() if unreadable else "it has no value")
             # A newer worker may say more than this version knows.
             return Decision.model_validate_json(record.value, extra="ignore")
         except ValueError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from support.kcat import Kcat
 
 from schemas.decision import (
     Decision,
@@ -287,6 +288,27 @@ async def test_what_is_no_decision_is_passed_over(
     [line] = [r.message for r in caplog.records if "Passed over" in r.message]
     assert f"{reader.topic}[{home_partition('U-1', 6)}] at offset 0" in line
     assert await mes.committed(mes.settings.group, "U-1") == 2
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+async def test_a_record_that_the_client_cannot_read_is_passed_over(
+    mes: Mes, kcat: Kcat, grouped: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as one with a header name that is not UTF-8, which any other client can write."""
+    home = home_partition("U-1", 6)
+    elsewhere = next(u for u in map("U-{}".format, range(2, 99)) if home_partition(u, 6) != home)
+    await mes.decide("U-1")
+    kcat.send(mes.settings, mes.topic, b"{}", "-p", str(home), "-H", b"\xff\xfe=1")
+    await mes.decide("U-1", 2)
+    await mes.decide(elsewhere)
+    group = mes.settings.group if grouped else None
+    reader = mes.reader(group=group, follow=False)
+    assert sorted(await read_all(reader)) == [("U-1", 1), ("U-1", 2), (elsewhere, 1)]
+    assert reader.skipped == 1
+    [line] = [r.message for r in caplog.records if "Passed over" in r.message]
+    assert f"{reader.topic}[{home}] at offset 1: a header name is not UTF-8" in line
+    if group:
+        assert await mes.committed(group, "U-1") == 3
 
 
 async def test_what_is_no_decision_can_end_the_reading(mes: Mes) -> None:
