@@ -103,7 +103,7 @@ async def _send(settings: "Settings", line: "Line", tally: "Tally", *, quiet: bo
                 tally.note_sent(item, at)  # type: ignore[arg-type]
                 progress.update(bar, completed=tally.sent)
 
-            await sender.run(line, on_sent)
+            await sender.run(line.items(), on_sent)
 
 
 def _summarise(line: "Line", tally: "Tally", as_json: bool) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from agents.simulator import LinePlan, LineTiming
 from schemas.modality import MODALITIES
 from stream.audit import AuditReport, audit
-from stream.demo.line import Line
+from stream.demo.line import Item, Line
 from stream.demo.sender import LineSender
 from stream.demo.tally import Tally
 from stream.demo.watch import watching
@@ -136,13 +136,10 @@ def demo_settings(bootstrap: str) -> tuple[Settings, dict[str, str]]:
 
 def demo_line(plan: DemoPlan, settings: Settings, start_ms: int) -> Line:
     """What the demo's stations will send: the same for a seed, but for the start."""
-    return Line(
-        LinePlan(plan.units, plan.seed, start_ms, plan.rate, TIMING),
-        Topics.of(settings),
-        foreign=FOREIGN,
-        damaged=DAMAGED,
-        late=LATE,
-    )
+    line = LinePlan(plan.units, plan.seed, start_ms, plan.rate, TIMING)
+    # A partition whose units are all complete may not know how far event time has come.
+    late = LATE if any(stay.left_out for stay in line.passages()) else 0
+    return Line(line, Topics.of(settings), foreign=FOREIGN, damaged=DAMAGED, late=late)
 
 
 async def _supervised(
@@ -153,20 +150,29 @@ async def _supervised(
     broker: EmbeddedBroker,
     settings: Settings,
 ) -> None:
-    """Send it all and wait until all has been decided; a process's death ends the wait."""
-    sending = asyncio.create_task(sender.run(line, tally.note_sent))
-    try:
-        while not sending.done():
-            _check(workers, broker)
-            await asyncio.wait([sending], timeout=TICK)
-        await sending
-        deadline = time.monotonic() + settings.window + settings.idle_timeout + LEEWAY
-        while not _complete(line, tally) and time.monotonic() < deadline:
-            _check(workers, broker)
-            await asyncio.sleep(TICK)
-    finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+    """Send it all and wait until all has been decided; a process's death ends the wait.
+
+    What is sent too late on purpose is sent when all else has been decided: before that, a worker
+    that has just started may not know yet how far event time has come.
+    """
+
+    async def send(items: Iterator[Item], done: Callable[[], bool]) -> None:
+        sending = asyncio.create_task(sender.run(items, tally.note_sent))
+        try:
+            while not sending.done():
+                _check(workers, broker)
+                await asyncio.wait([sending], timeout=TICK)
+            await sending
+            deadline = time.monotonic() + settings.window + settings.idle_timeout + LEEWAY
+            while not done() and time.monotonic() < deadline:
+                _check(workers, broker)
+                await asyncio.sleep(TICK)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    await send(line.timely(), lambda: tally.decided >= tally.passages)
+    await send(iter(line.overdue), lambda: _complete(line, tally))
 
 
 def _check(workers: Workers, broker: EmbeddedBroker) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from agents.simulator import LinePlan, PlannedPassage, simulate_unit
+from agents.simulator import LinePlan, PlannedPassage
 from agents.simulator.passages import STATIONS
 from schemas.modality import MODALITIES
 from schemas.observation import Observation
@@ -56,14 +56,18 @@ class Line:
 
     def items(self) -> Iterator[Item]:
         """Everything in order of sending; payloads are rendered when their turn comes."""
+        yield from self.timely()
+        # Last of all: by then every partition knows how far event time has come.
+        yield from self.overdue
+
+    def timely(self) -> Iterator[Item]:
+        """All but `overdue`, in order of sending."""
         good: Iterator[Item] = (
             Sent(planned.send_at_ms, planned.observation, planned.passage, planned.duplicate)
             for planned in self.plan.schedule()
         )
         spoilt: Iterator[Item] = iter(self._spoilt)
         yield from heapq.merge(good, spoilt, key=lambda item: item.send_at_ms)
-        # Last of all: by then every partition knows how far event time has come.
-        yield from self._late
 
     @cached_property
     def passages(self) -> tuple[PlannedPassage, ...]:
@@ -74,7 +78,7 @@ class Line:
     def total(self) -> int:
         """How many items there are."""
         good = sum(len(o.send_at) for passage in self.passages for o in passage.observations)
-        return good + len(self._spoilt) + len(self._late)
+        return good + len(self._spoilt) + len(self.overdue)
 
     @cached_property
     def foreign_sources(self) -> frozenset[str]:
@@ -98,7 +102,7 @@ class Line:
                 )
                 for passage in self.passages
             ),
-            late=frozenset(ObservationKey.of(item.observation) for item in self._late),
+            late=frozenset(ObservationKey.of(item.observation) for item in self.overdue),
             damaged=tuple(item.record for item in self._spoilt),
         )
 
@@ -120,11 +124,16 @@ class Line:
         return tuple(items)
 
     @cached_property
-    def _late(self) -> tuple[Sent, ...]:
-        """Sent behind all others by a station that held them back."""
+    def overdue(self) -> tuple[Sent, ...]:
+        """What a station held back until the stay was long over; sent behind all else.
+
+        Of units that stations left something out of, if there are any: once such a unit has been
+        decided, event time is known to have passed the end of its window.
+        """
+        stays = [stay for stay in self.passages if stay.left_out] or self.passages
         items = []
-        for number in range(self.late if self.plan.units else 0):
-            unit = simulate_unit(self.plan.seed, number % self.plan.units, prefix=self.plan.prefix)
+        for number in range(self.late if stays else 0):
+            unit = stays[number % len(stays)].unit
             modality = MODALITIES[number % len(MODALITIES)]
             observation = Observation(
                 unit_id=unit.unit_id,

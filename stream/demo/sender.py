@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from schemas.codec import encode
 from schemas.observation import Observation
 from stream.connection import client_options, connecting, partition_count, stop_client
-from stream.demo.line import Item, Line, Sent
+from stream.demo.line import Item, Sent
 from stream.errors import DeliveryError
 from stream.partitioner import home_partition
 from stream.settings import Settings, ms
@@ -79,13 +79,13 @@ class LineSender:
         await asyncio.gather(*self._sending, return_exceptions=True)
         await stop_client(self._producer)
 
-    async def run(self, line: Line, on_sent: OnSent) -> None:
-        """Send everything at its time, and wait until the broker has confirmed it.
+    async def run(self, items: Iterator[Item], on_sent: OnSent) -> None:
+        """Send each at its time, and wait until the broker has confirmed them all.
 
         Raises:
             RegradeError: the broker did not confirm something.
         """
-        async for item in _rendered(line.items()):
+        async for item in _rendered(items):
             delay = item.send_at_ms / 1000 - time.time()
             await asyncio.sleep(max(delay, 0))
             await self._hand_over(item)

@@ -51,11 +51,23 @@ def test_what_is_sent_is_what_the_audit_expects(line: Line) -> None:
 
 
 def test_late_ones_are_sent_last_and_are_old(line: Line) -> None:
-    items = list(line.items())[-3:]
-    for item in items:
+    items = list(line.items())
+    assert [i.send_at_ms for i in items[:-3]] == [i.send_at_ms for i in line.timely()]
+    assert [i.send_at_ms for i in items[-3:]] == [i.send_at_ms for i in line.overdue]
+    for item in line.overdue:
         assert isinstance(item, Sent)
         assert item.passage is None
         assert item.observation.captured_at <= START - line.late_by_ms
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.05])
+def test_late_ones_are_of_units_whose_window_has_to_end_first(line: Line, dropout: float) -> None:
+    plan = LinePlan(20, 3, START, 20.0, LineTiming(dropout=dropout))
+    line = Line(plan, line.topics, late=3)
+    incomplete = [stay.unit.unit_id for stay in line.passages if stay.left_out]
+    assert 3 <= len(incomplete) < 20 or dropout == 0
+    expected = incomplete or [stay.unit.unit_id for stay in line.passages]
+    assert [item.observation.unit_id for item in line.overdue] == expected[:3]
 
 
 def test_damaged_records_differ_and_cannot_be_used(line: Line) -> None:
