@@ -18,7 +18,7 @@ from agents.join.arrival import (
     Revision,
     TooLate,
 )
-from agents.join.passage import Passage, Stage
+from agents.join.passage import Passage, Stage, ms_of
 from schemas.decision import Decision
 
 
@@ -47,6 +47,8 @@ class Join:
         self.open_passages = 0
         self.duplicates = 0
         self.inseparable = 0
+        self._reached = BEGINNING
+        """How far the watermark had come before a restart, as far as the decision log tells, ms."""
         self._units: dict[str, list[Passage]] = {}
         self._timers: list[tuple[int, int, int, Passage]] = []
         self._sequence = count()
@@ -58,6 +60,10 @@ class Join:
 
         Of several revisions of a passage the highest counts; of the same decision_id the first.
         """
+        if decision.status == "final" and decision.passage.closed_by == "window":
+            # The deadline had come. What it made too late then must not open a passage now; the
+            # watermark itself begins anew, or what is replayed would come too late.
+            self._reached = max(self._reached, ms_of(decision.passage.deadline))
         passages = self._units.setdefault(decision.unit_id, [])
         for index, known in enumerate(passages):
             if known.passage_id == decision.passage_id:
@@ -78,7 +84,8 @@ class Join:
                 return self._observe_known(passage, arrival)
         fitting = self._choose(passages, arrival.captured_at)
         if fitting is None:
-            if arrival.captured_at + self.config.window + self.config.grace <= self.watermark:
+            retired_at = arrival.captured_at + self.config.window + self.config.grace
+            if retired_at <= max(self.watermark, self._reached):
                 return [TooLate(arrival)]
             self._count_inseparable(passages, arrival.captured_at, own=0)
             fitting = self._open(arrival)

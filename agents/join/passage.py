@@ -1,6 +1,7 @@
 """One stay of a unit on the line: its observations, its times and how far it is decided."""
 
 from collections.abc import Collection
+from datetime import datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID, uuid5
@@ -21,6 +22,11 @@ def passage_id_of(unit_id: str, opened_at: int) -> str:
 def decision_id_of(passage_id: str, revision: int) -> str:
     """The name of one revision; it does not depend on the decision's content."""
     return str(uuid5(UUID(passage_id), str(revision)))
+
+
+def ms_of(time: datetime) -> int:
+    """Whole ms since 1970 UTC."""
+    return int(time.timestamp() * 1000 + 0.5)
 
 
 class Stage(Enum):
@@ -70,7 +76,7 @@ class Passage:
     def restored(cls, decision: Decision) -> "Passage":
         """The passage as the last published decision describes it, its features still missing."""
         times = {
-            EvidenceKey(e.modality, e.observation_id): int(e.captured_at.timestamp() * 1000 + 0.5)
+            EvidenceKey(e.modality, e.observation_id): ms_of(e.captured_at)
             for e in decision.evidence
         }
         passage = cls(decision.unit_id, min(times.values()))

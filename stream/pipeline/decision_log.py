@@ -1,7 +1,8 @@
 """Reads back what has been decided: `routing.decisions` is the join's memory across restarts.
 
 A worker that is given home partitions reads their decisions from the time of their oldest
-uncommitted observation, less window and grace (house plan, section 5.4).
+uncommitted observation, less window and grace (house plan, section 5.4), and the latest ones
+however old.
 """
 
 import logging
@@ -18,6 +19,9 @@ from stream.tail import POLL_MS, at_end, read_to_end
 from stream.topics import Topics
 
 log = logging.getLogger(__name__)
+
+LATEST = 100
+"""Decisions that are always read: they tell how far event time had come, even on a quiet line."""
 
 
 async def read_decisions(
@@ -49,12 +53,12 @@ async def read_decisions(
         consumer.assign(partitions)
         since = {tp: max(oldest[tp.partition] - horizon, 0) for tp in partitions}
         starts = await consumer.offsets_for_times(since)
+        beginnings = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions)
         for tp in partitions:
-            start = starts.get(tp)
-            if start is None:  # nothing that recent
-                await consumer.seek_to_end(tp)
-            else:
-                consumer.seek(tp, start.offset)
+            recent = starts.get(tp)
+            start = ends[tp] if recent is None else recent.offset
+            consumer.seek(tp, max(min(start, ends[tp] - LATEST), beginnings[tp]))
         async for record in read_to_end(consumer, partitions):
             if decision := _decision(record):
                 yield decision
