@@ -5,26 +5,15 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from support.decisions import a_decision
 from support.kcat import Kcat
 
-from schemas.decision import (
-    Decision,
-    DistillerInfo,
-    Evidence,
-    Grade,
-    Material,
-    MaterialFinding,
-    Option,
-    PassageInfo,
-    Quality,
-    Routing,
-    Tier,
-)
+from agents.join import Arrival, Origin
+from schemas.decision import Decision
 from schemas.modality import Modality
 from stream.connection import client_options
 from stream.decision_reader import DecisionReader
@@ -39,52 +28,12 @@ from stream.partitioner import home_partition
 from stream.settings import Settings
 from stream.topics import Topics, check_topics, create_topics
 
-OPENED = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OPENED = 1_772_366_400_000
 
 
-def a_decision(unit_id: str, revision: int = 1) -> Decision:
-    passage = uuid.uuid5(uuid.NAMESPACE_OID, unit_id)
-    return Decision(
-        decision_id=str(uuid.uuid5(passage, str(revision))),
-        passage_id=str(passage),
-        unit_id=unit_id,
-        revision=revision,
-        supersedes=None if revision == 1 else str(uuid.uuid5(passage, str(revision - 1))),
-        status="final" if revision == 1 else "amended",
-        passage=PassageInfo(
-            opened_at=OPENED, deadline=OPENED + timedelta(seconds=60), closed_by="window"
-        ),
-        quality=Quality(grade=Grade.B, probabilities={Grade.B: 1.0}),
-        material=MaterialFinding(type=Material.ABS, probabilities={Material.ABS: 1.0}),
-        routing=Routing(
-            option=Option.RESELL,
-            expected_value=1,
-            alternatives=[],
-            reasons=[],
-            hold_for_human=False,
-        ),
-        reuse={},
-        confidence=0.9,
-        uncertainty=0.1,
-        criticality=0.0,
-        evidence=[
-            Evidence(
-                modality=Modality.TEXT,
-                observation_id="o-1",
-                source="bench",
-                captured_at=OPENED,
-                topic="units.text",
-                partition=0,
-                offset=1,
-            )
-        ],
-        missing=[],
-        distiller=DistillerInfo(
-            model="m", version="1", sha256="0", tier=Tier.SMALL, selection=None
-        ),
-        decided_at=OPENED,
-        valid_until=OPENED + timedelta(days=1),
-    )
+def decided(unit_id: str, revision: int = 1) -> Decision:
+    seen = Arrival(unit_id, Modality.TEXT, "o-1", OPENED, "bench", Origin("units.text", 0, 1))
+    return a_decision(unit_id, [seen], opened_at=OPENED, revision=revision)
 
 
 class Mes:
@@ -96,7 +45,7 @@ class Mes:
         self._producer = producer
 
     async def decide(self, unit_id: str, revision: int = 1) -> None:
-        await self.put(unit_id, a_decision(unit_id, revision).model_dump_json().encode())
+        await self.put(unit_id, decided(unit_id, revision).model_dump_json().encode())
 
     async def put(self, unit_id: str, value: bytes | None) -> None:
         await self._producer.send_and_wait(
@@ -132,7 +81,7 @@ async def read_all(reader: DecisionReader) -> list[tuple[str, int]]:
 async def test_yields_the_decision_that_was_published(mes: Mes) -> None:
     await mes.decide("U-1")
     async with mes.reader(group=None) as reader:
-        assert await anext(reader) == a_decision("U-1")
+        assert await anext(reader) == decided("U-1")
 
 
 async def test_each_revision_once_and_never_an_older_one(mes: Mes) -> None:
@@ -320,12 +269,12 @@ async def test_what_is_no_decision_can_end_the_reading(mes: Mes) -> None:
 
 
 async def test_fields_of_a_newer_version_are_ignored(mes: Mes) -> None:
-    decision = a_decision("U-1").model_dump(mode="json")
+    decision = decided("U-1").model_dump(mode="json")
     decision["carbon"] = 1.5
     decision["routing"]["lane"] = 4
     await mes.put("U-1", json.dumps(decision).encode())
     async with mes.reader(group=None) as reader:
-        assert await anext(reader) == a_decision("U-1")
+        assert await anext(reader) == decided("U-1")
 
 
 async def test_a_missing_topic_is_named_and_not_made(settings: Settings) -> None:
