@@ -47,7 +47,6 @@ def config() -> EvaluationConfig:
         seeds=2,
         units=50,
         epochs=1,
-        tuning_epochs=1,
         learning_rates=(1e-3, 1e-2),
         labelled=40,
         unlabelled=40,
