@@ -17,7 +17,7 @@ class EvaluationConfig:
     """Labelled, to train one network of a comparison."""
     epochs: int = 10
     learning_rates: tuple[float, ...] = (3e-3, 6e-3, 1.2e-2)
-    """Tried for every variant with as many epochs: a rate that leads after fewer may be too high."""
+    """Tried for every variant, with as many epochs: what leads after fewer may be too high."""
     labelled: int = 500
     """Where labels are scarce: so many units have one,"""
     unlabelled: int = 24_000

@@ -31,7 +31,7 @@ from agents.evaluation.work import Jobs
 from agents.simulator.models import MODELS
 
 BASELINE = "classical, labels alone"
-NEW_UNLABELLED = "the same, new models among the unlabelled"
+NEW_UNLABELLED = "by a committee, new models among the unlabelled"
 TEACHERS = 3
 """Of a committee."""
 REFERENCE = "reference: every record labelled"
@@ -160,7 +160,7 @@ def _run(config: EvaluationConfig, folder: Path, fold: int) -> Errors:
                 config, teachers, labelled + more, seed
             ),
             NEW_UNLABELLED: students[0],
-            f"the same, generation {config.generations}": students[-1],
+            f"{NEW_UNLABELLED}, generation {config.generations}": students[-1],
             REFERENCE: fit_labelled(config, everything, seed),
         }
         return {
