@@ -31,7 +31,7 @@ test: lint test-only  ## everything that must be green: lint, then all tests on 
 
 test-only: $(VENV)/.dev  ## the tests alone
 	$(BIN)/pytest -n 3 --dist worksteal -m "not chaos" $(ARGS)
-	$(BIN)/pytest -m chaos
+	$(BIN)/pytest -n 2 --dist loadgroup -m chaos
 
 lint: $(VENV)/.dev  ## style, types (strict), layers
 	$(BIN)/ruff check .

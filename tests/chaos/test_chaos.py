@@ -13,6 +13,8 @@ from stream.topics import Topics, create_topics
 
 pytestmark = pytest.mark.timeout(280)
 
+# Run side by side, one group each: those that load the line, and those that mostly wait.
+BUSY, WAITING = pytest.mark.xdist_group("busy"), pytest.mark.xdist_group("waiting")
 # Take-over after a kill takes seconds, in which stations go on sending; and a test machine that is
 # too slow for the load falls behind the wall clock, which must not look like a late station.
 PATIENT = SHORT | {"window": 16.0, "grace": 6.0}
@@ -32,6 +34,7 @@ def assert_flawless(report: AuditReport, units: int) -> None:
     assert report.dead_letters == 0
 
 
+@BUSY
 async def test_three_kills_under_load(line: Settings, topics: Topics, tmp_path) -> None:
     load = Load(units=2_000, rate=70)
     with Workers(line, tmp_path) as workers:
@@ -47,6 +50,7 @@ async def test_three_kills_under_load(line: Settings, topics: Topics, tmp_path) 
     assert_flawless(report, load.units)
 
 
+@BUSY
 async def test_workers_join_and_leave_under_load(line: Settings, topics: Topics, tmp_path) -> None:
     load = Load(units=2_000, rate=70)
     with Workers(line, tmp_path) as workers:
@@ -68,6 +72,7 @@ async def test_workers_join_and_leave_under_load(line: Settings, topics: Topics,
     assert_flawless(report, load.units)
 
 
+@WAITING
 async def test_a_frozen_worker_stays_silent_when_it_thaws(
     line: Settings, topics: Topics, tmp_path
 ) -> None:
@@ -88,6 +93,7 @@ async def test_a_frozen_worker_stays_silent_when_it_thaws(
     assert_flawless(report, load.units)
 
 
+@WAITING
 async def test_an_outage_of_the_broker_closes_no_window(
     own_broker: EmbeddedBroker, settings: Settings, tmp_path
 ) -> None:
@@ -109,6 +115,7 @@ async def test_an_outage_of_the_broker_closes_no_window(
     assert_flawless(report, load.units)
 
 
+@BUSY
 async def test_a_backlog_is_decided_as_it_would_have_been_live(
     line: Settings, topics: Topics, tmp_path
 ) -> None:
