@@ -65,3 +65,25 @@ class UnusablePayload(RecordError):
     """The payload is well-formed but its content cannot be read (a broken image, say)."""
 
     reason = "unusable-payload"
+
+
+class Misread(RecordError):
+    """The unit_id is what a scanner says when it could not read one."""
+
+    reason = "misread"
+
+
+class TooMuchEvidence(RecordError):
+    """The passage holds as many observations as it may."""
+
+    reason = "too-much-evidence"
+
+
+class OtherFeatures(RecordError):
+    """The features were made in another way than those that the model was trained on."""
+
+    reason = "other-features"
+
+
+class Unavailable(RegradeError):
+    """What is needed cannot be had right now; to try again later may help."""

@@ -44,6 +44,7 @@ class Passage:
 
     __slots__ = (
         "awaited",
+        "behind",
         "members",
         "newest_at",
         "opened_at",
@@ -65,6 +66,8 @@ class Passage:
         self.tokens: list[Any] = []
         """Records that finish when this passage is retired."""
         self.stage = Stage.OPEN
+        self.behind = False
+        """Whether event time had passed its deadline when it opened."""
         self.passage_id: str | None = None
         self.revision = 0
         self.published: frozenset[EvidenceKey] = frozenset()
@@ -100,6 +103,11 @@ class Passage:
         self.tokens.append(arrival.token)
         self.opened_at = min(self.opened_at, arrival.captured_at)
         self.newest_at = max(self.newest_at, arrival.captured_at)
+
+    @property
+    def size(self) -> int:
+        """How many observations it has, those included that have not been replayed yet."""
+        return len(self.members) + len(self.awaited)
 
     def has_news(self) -> bool:
         """Whether there is evidence that no revision lists yet."""
