@@ -14,7 +14,7 @@ from schemas.json_fields import TAGS
 from schemas.json_records import RECORDS
 from schemas.limits import Limits
 from schemas.modality import Modality
-from schemas.payload_read import Fields
+from schemas.single_object import Fields
 
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"

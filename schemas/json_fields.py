@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, Tag
 
-from schemas.observation import MAX_ID, MAX_TIME_MS, UNIT_ID
+from schemas.ids import MAX_ID, UNIT_ID
+from schemas.times import MAX_TIME_MS, MIN_TIME_MS
 
 
 class Strict(BaseModel):
@@ -66,7 +67,9 @@ Id = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_ID
 UnitId = Annotated[str, Field(json_schema_extra={"pattern": f"^{UNIT_ID.pattern}$"})]
 
 CapturedAt = Annotated[
-    Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": MAX_TIME_MS}), Tag("ms")]
+    Annotated[
+        int, Field(json_schema_extra={"minimum": MIN_TIME_MS, "maximum": MAX_TIME_MS}), Tag("ms")
+    ]
     | Annotated[str, Field(json_schema_extra={"format": "date-time"}), Tag("rfc3339")],
     Discriminator(lambda value: "rfc3339" if isinstance(value, str) else "ms"),
 ]
