@@ -1,4 +1,4 @@
-"""The topics: their names, how they are made, and whether they are as the pipeline needs them."""
+"""The topics: their names, how they are made, and whether they are as the line needs them."""
 
 import logging
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ REDIRECT_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The names of all topics of one line (house plan, section 3).
+    """The names of all topics of one line (`schemas/README.md`).
 
     Attributes:
         prefix: put before every name, `plant1.line3.` for instance.
@@ -42,18 +42,18 @@ class Topics:
         return f"{self.prefix}units.{modality.value}"
 
     @property
-    def repartition(self) -> str:
-        """Misrouted observations on their way to their home partition."""
-        return f"{self.prefix}units.repartition"
+    def features(self) -> str:
+        """Feature records and marks: what passes from the extract to the decide stage."""
+        return f"{self.prefix}units.features"
 
     @property
     def decisions(self) -> str:
-        """What the MES reads, and the worker's own log."""
+        """What the MES reads, and the decide stage's own log."""
         return f"{self.prefix}routing.decisions"
 
     @property
     def late(self) -> str:
-        """Observations that came after their passage had been retired."""
+        """Feature records that came after their passage had been retired."""
         return f"{self.prefix}units.late"
 
     @property
@@ -66,18 +66,13 @@ class Topics:
         return tuple(self.observation(modality) for modality in self.modalities)
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        """What a worker consumes."""
-        return (*self.observations, self.repartition)
-
-    @property
-    def copartitioned(self) -> tuple[str, ...]:
-        """Those that MUST have the same number of partitions."""
-        return (*self.inputs, self.decisions)
+    def homes(self) -> tuple[str, ...]:
+        """Those that MUST have the same number of partitions, H."""
+        return (self.features, self.decisions)
 
     @property
     def all(self) -> tuple[str, ...]:
-        return (*self.copartitioned, self.late, self.dead_letter)
+        return (*self.observations, *self.homes, self.late, self.dead_letter)
 
     def modality_of(self, topic: str) -> Modality | None:
         """The modality that an observation topic is for; None for every other topic."""
@@ -104,12 +99,17 @@ class TopicState:
     retention_ms: int | None = None
     """-1: for ever; None: the broker did not say."""
     max_message_bytes: int | None = None
+    compacted: bool = False
+    append_time: bool | None = None
+    """Whether the broker stamps records with its own time."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicReport:
     """What `check_topics` found."""
 
+    features: str
+    """The name of the features topic."""
     topics: tuple[TopicState, ...]
     problems: tuple[TopicError, ...]
     """With any of these a worker must not start."""
@@ -121,17 +121,18 @@ class TopicReport:
         return not self.problems
 
     @property
-    def partitions(self) -> int:
-        """P, the partition count that all co-partitioned topics share.
+    def homes(self) -> int:
+        """Returns H, the partition count that features and decisions share.
 
         Raises:
-            TopicError: they do not; the first problem.
+            TopicError: the topics are not as the line needs them; the first problem.
         """
         if self.problems:
             raise self.problems[0]
-        # The first is an observation topic, and no problem means that it exists.
-        assert self.topics[0].partitions is not None
-        return self.topics[0].partitions
+        counts = {state.name: state.partitions for state in self.topics}
+        homes = counts[self.features]
+        assert homes is not None, "no problem means that the topic exists"
+        return homes
 
 
 async def create_topics(settings: Settings) -> tuple[str, ...]:
@@ -147,11 +148,7 @@ async def create_topics(settings: Settings) -> tuple[str, ...]:
             name,
             settings.partitions,
             settings.replication_factor,
-            topic_configs={
-                "cleanup.policy": "delete",
-                "retention.ms": str(ms(_retention(topics, name, settings))),
-                "max.message.bytes": str(topics.message_bytes(name, settings.limits)),
-            },
+            topic_configs=_configuration(topics, name, settings),
         )
         for name in topics.all
     ]
@@ -173,7 +170,7 @@ async def create_topics(settings: Settings) -> tuple[str, ...]:
 
 
 async def check_topics(settings: Settings) -> TopicReport:
-    """Compare the topics with what the pipeline needs; changes nothing.
+    """Compare the topics with what the line needs; changes nothing.
 
     Raises:
         BrokerUnreachable: no broker answers.
@@ -199,11 +196,28 @@ async def check_topics(settings: Settings) -> TopicReport:
                 len(partitions[0]["replicas"]) if partitions else None,
                 _number(config.get("retention.ms")),
                 _number(config.get("max.message.bytes")),
+                "compact" in config.get("cleanup.policy", ""),
+                _append_time(config),
             )
         )
     return TopicReport(
-        tuple(states), tuple(_problems(states, topics)), tuple(_warnings(states, topics, settings))
+        topics.features,
+        tuple(states),
+        tuple(_problems(states, topics)),
+        tuple(_warnings(states, topics, settings)),
     )
+
+
+def _configuration(topics: Topics, name: str, settings: Settings) -> dict[str, str]:
+    configuration = {
+        "cleanup.policy": "delete",
+        "retention.ms": str(ms(_retention(topics, name, settings))),
+        "max.message.bytes": str(topics.message_bytes(name, settings.limits)),
+    }
+    if name == topics.features:
+        # The broker's time, by which a worker notices that its own clock is wrong.
+        configuration["message.timestamp.type"] = "LogAppendTime"
+    return configuration
 
 
 def _problems(states: list[TopicState], topics: Topics) -> list[TopicError]:
@@ -215,22 +229,13 @@ def _problems(states: list[TopicState], topics: Topics) -> list[TopicError]:
                 " `regrade topics create` makes what is missing"
             )
         )
-    counts: dict[int, list[str]] = {}
-    for state in states:
-        if state.name in topics.copartitioned and state.partitions is not None:
-            counts.setdefault(state.partitions, []).append(state.name)
-    if len(counts) > 1:
-        # The usual count last: the others are what has to be made anew.
-        unequal = sorted(counts.items(), key=lambda item: len(item[1]))
-        found = ", ".join(
-            f"{'the others' if names is unequal[-1][1] else _listed(names)}"
-            f" {'has' if len(names) == 1 and names is not unequal[-1][1] else 'have'} {count}"
-            for count, names in unequal
-        )
+    counts = {s.name: s.partitions for s in states if s.name in topics.homes and s.partitions}
+    if len(set(counts.values())) > 1:
+        found = " and ".join(f"{name} has {count}" for name, count in counts.items())
         problems.append(
             CoPartitionError(
-                f"input topics and decisions must have the same number of partitions, but {found};"
-                " delete or enlarge the odd ones, then `regrade topics check`"
+                f"features and decisions must have the same number of partitions, but {found};"
+                " delete the one that is wrong, then `regrade topics create`"
             )
         )
     return problems
@@ -251,10 +256,15 @@ def _warnings(states: list[TopicState], topics: Topics, settings: Settings) -> l
                 f"{state.name} keeps records for {state.retention_ms} ms, less than window and"
                 f" grace ({horizon} ms); raise retention.ms"
             )
-        if state.partitions is not None and state.partitions != settings.partitions:
+        if state.compacted:
             warnings.append(
-                f"{state.name} has {state.partitions} partitions, the setting partitions says"
-                f" {settings.partitions}; the topic's own count is used"
+                f"{state.name} is compacted: of several records with one key all but the last"
+                " vanish, and the broker refuses records without a key; set cleanup.policy=delete"
+            )
+        if state.name == topics.features and state.append_time is False:
+            warnings.append(
+                f"{state.name} keeps its producers' timestamps, so that no worker can notice that"
+                " its own clock is wrong; set message.timestamp.type=LogAppendTime"
             )
     return warnings
 
@@ -283,6 +293,11 @@ def _retention(topics: Topics, name: str, settings: Settings) -> float:
     if name in (topics.late, topics.dead_letter):
         return settings.dead_letter_retention
     return settings.retention
+
+
+def _append_time(config: dict[str, str]) -> bool | None:
+    kind = config.get("message.timestamp.type")
+    return None if kind is None else kind == "LogAppendTime"
 
 
 def _number(value: str | None) -> int | None:

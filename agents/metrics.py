@@ -12,14 +12,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.observations = Counter(
             "regrade_observations",
-            "Observations that reached their home partition",
+            "Observations whose features were published",
             ["modality"],
-            registry=self.registry,
-        )
-        self.misrouted = Counter(
-            "regrade_misrouted",
-            "Records forwarded to their home partition",
-            ["topic"],
             registry=self.registry,
         )
         self.dead_letters = Counter(
@@ -31,6 +25,17 @@ class Metrics:
         self.late = Counter(
             "regrade_late",
             "Observations whose passage had been retired",
+            registry=self.registry,
+        )
+        self.repeats = Counter(
+            "regrade_repeats",
+            "Records that came again after their passage had been retired",
+            registry=self.registry,
+        )
+        self.wrong_clocks = Gauge(
+            "regrade_wrong_clocks",
+            "Stations and input partitions whose clock is far behind the others",
+            ["kind"],
             registry=self.registry,
         )
         self.decisions = Counter(
