@@ -107,6 +107,8 @@ class ExtractAgent:
                     tp.topic, tp.partition, offset, self._settings.clocks, carried
                 )
         self._inputs, self._generation, self._in_flight = inputs, generation, {}
+        names = sorted(f"{tp.topic}[{tp.partition}]" for tp in inputs)
+        log.info("Generation %d: input partitions %s", generation, ", ".join(names) or "none")
         self._committed = {tp: known for tp, known in committed.items() if known is not None}
         return {tp: each.next_offset for tp, each in inputs.items()}
 
