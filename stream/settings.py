@@ -147,6 +147,12 @@ class Settings(BaseSettings):
     """How long a record waits for company."""
     fetch_max_wait: Positive = 0.05
     """How long the broker may hold a fetch back when there is nothing to read."""
+    max_in_flight_bytes: Count = 64 * 1024 * 1024
+    """What each stage of a worker has read and not finished with; beyond it the stage reads on
+    only when something is finished."""
+    side_topics: Literal["strict", "best-effort"] = "strict"
+    """What happens when `units.late` or `units.dead-letter` refuses a record for good: the worker
+    ends (`strict`), or the record is counted and dropped."""
     batch_max: Count = 256
     """Passages that one call of the distiller decides at most."""
     extract_threads: Count = 2

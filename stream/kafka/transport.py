@@ -1,135 +1,171 @@
-"""Faust's aiokafka transport with the four things that it does not let us set.
+"""Faust's aiokafka transport, one message a partition and poll, whose value is a batch of records.
 
-1. The frontier decides what is committed. Faust counts acknowledgements itself, and its count
-   passes over held messages when they come out of order (faust-streaming issue 606).
-2. `fetch_max_wait_ms`, hard-coded to 1500, which some brokers make us wait for.
-3. Records that aiokafka cannot read are stepped over instead of stopping the worker.
-4. How far each partition has been read and when the broker last answered, for the watermark.
+Faust's cost is per message, its acknowledgements lose events when they come out of order, and
+several of its paths drop records or seek by themselves. So the records come in batches, what may
+be committed is asked of the stage, and where reading goes on is set by `StageApp` alone.
 """
 
-import time
-from collections.abc import Collection
-from functools import partial
+import asyncio
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
-import aiokafka
-from aiokafka.errors import KafkaError
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
+from faust.types import TP, ConsumerMessage
 
-from stream.kafka.unreadable import fetch_over_unreadable
-from stream.pipeline.machinery import Reading
-from stream.pipeline.record import TopicPartition
+from stream.kafka.budget import Budget
+from stream.kafka.consumer_thread import ConsumerThread
+from stream.kafka.record import Batch, Reading, TopicPartition
 
-UNKNOWN = Reading(caught_up=False, handed=-1, polled_at=None)
-
-
-class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Runs aiokafka's consumer; remembers what it has handed out."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._handed: dict[TopicPartition, int] = {}
-        self._handed_at: dict[TopicPartition, int] = {}
-
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        # The fetcher is made by start(), from this attribute.
-        consumer._fetch_max_wait_ms = transport.app.fetch_max_wait_ms
-        return consumer
-
-    async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
-        fetch = partial(super()._fetch_records, *args, **kwargs)
-        records = await fetch_over_unreadable(self._ensure_consumer(), fetch)
-        for tp, batch in records.items():
-            if batch:
-                key = TopicPartition(tp.topic, tp.partition)
-                self._handed[key] = batch[-1].offset
-                self._handed_at[key] = time.time_ns() // 1_000_000
-        return records
-
-    async def _commit(self, offsets: dict[TP, int]) -> bool:
-        """Commit, or try again at the next interval: a broker that is away is no reason to die."""
-        consumer = self._ensure_consumer()
-        ours = {
-            aiokafka.TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
-            for tp, offset in offsets.items()
-        }
-        try:
-            await consumer.commit(ours)
-        except KafkaError as error:
-            self.log.warning("Offsets are not committed yet: %r", error)
-            return False
-        return True
-
-    def reading(self, tp: TopicPartition) -> Reading:
-        """How far the partition has been read (a snapshot; any thread)."""
-        subscription = self._ensure_consumer()._subscription.subscription
-        assignment = subscription and subscription.assignment
-        kafka_tp = aiokafka.TopicPartition(*tp)
-        if assignment is None or kafka_tp not in assignment.tps:
-            return UNKNOWN
-        state = assignment.state_value(kafka_tp)
-        known = state.highwater is not None and state.has_valid_position
-        return Reading(
-            # The position also passes over what is never handed out, such as markers.
-            # And only a fetch since then that brought nothing proves the end: with a piece of a
-            # backlog the embedded broker tells that piece's end as the highwater mark.
-            caught_up=known
-            and state.position >= state.highwater
-            and (state.timestamp or 0) > self._handed_at.get(tp, 0),
-            handed=self._handed.get(tp, -1),
-            polled_at=state.timestamp,
-        )
-
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        self._handed.clear()  # every partition starts anew at its committed offset
-        self._handed_at.clear()
-        await super().on_partitions_assigned(assigned, generation_id)
-
-    def rejoin(self) -> None:
-        """Ask the group for a new assignment (any thread)."""
-        coordinator = self._ensure_consumer()._coordinator
-        self.thread_loop.call_soon_threadsafe(coordinator.request_rejoin)
+POLL_TIMEOUT = 1.0
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
-    """Commits what the pipeline's frontier allows, and nothing else."""
+    """Feeds Faust's agents whole batches and commits what the stage has finished."""
+
+    _thread: ConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.budget = Budget(self.app.settings.max_in_flight_bytes)
+        self._assignment: Any = None
+        """Whose positions have been set; None between a revocation and the next `open`."""
+        self._generation = -1
+        self._opened = asyncio.Event()
+        self._held: frozenset[TopicPartition] = frozenset()
+        self._commit_lock = asyncio.Lock()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        pipeline = self.app.pipeline
-        if pipeline is None or not (offsets := pipeline.committable()):
-            return False
-        if not await self._commit({TP(*tp): offset for tp, offset in offsets.items()}):
-            return False
-        pipeline.committed(offsets)
-        return True
+    # -- what StageApp calls --------------------------------------------------------------
 
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's livelock detector counts acks; the metrics tell what it would."""
+    def shut(self) -> None:
+        """Hands out nothing more, until `open`; what is finished may still be committed."""
+        self._opened.clear()
+        self._thread.shut()
 
-    # -- what the pipeline asks -----------------------------------------------------------
+    async def committed(self) -> tuple[Any, dict[TopicPartition, tuple[int, str] | None]]:
+        """Returns the assignment, and next offset and metadata committed for each partition."""
+        return await self._thread.run(self._thread.committed())
 
-    def reading(self, tp: TopicPartition) -> Reading:
-        thread: ConsumerThread = self._thread
-        return thread.reading(tp)
+    async def open(
+        self, assignment: Any, generation: int, positions: Mapping[TopicPartition, int]
+    ) -> None:
+        """Goes on reading, each partition where `positions` says; those that it leaves out go on
+        at what is committed, or else at their beginning."""
+        self.budget.forget()
+        self._buffered_partitions.clear()
+        if await self._thread.run(self._thread.open(assignment, positions)):
+            self._assignment, self._generation = assignment, generation
+            self._opened.set()
 
     def pause(self, tps: Collection[TopicPartition]) -> None:
-        if self.app.rebalancing:
-            return
-        paused = {TP(*tp) for tp in tps}
-        self.resume_partitions(self._paused_partitions - paused)
-        self.pause_partitions(paused)
+        """Takes no more of these; batches that are under way still come."""
+        self._held |= frozenset(tps)
+
+    def resume(self, tps: Collection[TopicPartition]) -> None:
+        """Takes of these again."""
+        self._held -= frozenset(tps)
+        self._wake()
+
+    def readings(self) -> dict[TopicPartition, Reading]:
+        """Returns how far each assigned partition has been read."""
+        return self._thread.readings()
+
+    def may_publish(self) -> bool:
+        """Whether nobody else can own what this worker was assigned."""
+        return self._thread.lease.holds()
 
     def rejoin(self) -> None:
-        self._thread.rejoin()
+        """Asks the group for a new assignment."""
+        asyncio.run_coroutine_threadsafe(self._thread.rejoin(), self._thread.thread_loop)
+
+    async def check(self) -> None:
+        """Raises what has ended the consumer's background tasks."""
+        await self._thread.run(self._thread.check())
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether Faust holds back a flow whose positions are set, which nothing would end."""
+        return self._opened.is_set() and not self.flow_active
+
+    # -- Faust's own ----------------------------------------------------------------------
+
+    async def perform_seek(self) -> None:
+        """Does nothing: `open` has set, or will set, the positions."""
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Does nothing: the tree of gaps would grow for ever, and serves acknowledgements only."""
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Does nothing: Faust's livelock detector counts acknowledgements."""
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Faust's queue for this topic is full: the others go on without it."""
+        self._buffered_partitions.add(tp)
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        self._buffered_partitions.discard(tp)
+        self._wake()
+
+    def _wake(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._thread.wake(), self._thread.thread_loop)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Polls until Faust stops its fetcher service."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                if not self.flow_active:
+                    await self.wait_first(self.can_resume_flow, fetcher._stopped)
+                    continue
+                # Both waits end with the service, which cancels this.
+                await self._opened.wait()
+                await self.budget.wait_for_room()
+                for batch in await self._poll():
+                    await self._hand_out(batch)
+        except (ConsumerStoppedError, asyncio.CancelledError):
+            if not (self.should_stop or fetcher.should_stop or self.app.should_stop):
+                raise
+
+    async def _poll(self) -> list[Batch]:
+        held = self._held | self._buffered_partitions
+        poll = self._thread.poll(held, self.budget.room, self._generation, POLL_TIMEOUT)
+        return await self._thread.run(poll)
+
+    async def _hand_out(self, batch: Batch) -> None:
+        if batch.generation != self._generation or not self._opened.is_set():
+            return  # the next generation sets all positions anew
+        self.budget.take(batch)
+        last = batch.records[-1]
+        message = ConsumerMessage(
+            batch.tp.topic,
+            batch.tp.partition,
+            last.offset,
+            last.timestamp / 1000,
+            0,
+            [],
+            None,
+            batch,
+            None,
+            tp=TP(*batch.tp),
+            generation_id=batch.generation,
+        )
+        await self.callback(message)
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commits all that the stage has finished by now."""
+        async with self._commit_lock:
+            stage = self.app.stage
+            if stage is None or self._assignment is None or not (ready := stage.committable()):
+                return False
+            if not await self._thread.run(self._thread.commit_offsets(self._assignment, ready)):
+                return False
+            stage.committed(ready)
+            return True
 
 
 class Transport(driver.Transport):  # type: ignore[misc]
-    """The transport that `stream.app` plugs in."""
+    """The transport that `StageApp` plugs in."""
 
     Consumer: ClassVar[type[Consumer]] = Consumer
