@@ -12,11 +12,13 @@ import faust
 from faust.types import TP
 from prometheus_client import start_http_server
 
-from agents.disassembly import DisassemblyTable
+from agents.decide.disassembly import DisassemblyTable
+from agents.decide.policy import Policy
 from agents.distiller.distiller import Distiller
 from agents.distiller.hierarchy import HierarchicalDistillation
-from agents.policy import Policy
-from stream.connection import ssl_context
+from stream.kafka.connection import ssl_context
+from stream.kafka.topics import Topics, check_topics
+from stream.kafka.transport import Transport
 from stream.metrics import Metrics
 from stream.pipeline.intake import Intake
 from stream.pipeline.machinery import Clock, Machinery
@@ -24,8 +26,6 @@ from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.publisher import Publisher
 from stream.pipeline.record import Record, TopicPartition
 from stream.settings import Settings, ms
-from stream.topics import Topics, check_topics
-from stream.transport import Transport
 
 log = logging.getLogger(__name__)
 

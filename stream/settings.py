@@ -31,13 +31,14 @@ from pydantic_settings import (
 )
 
 from agents.distiller.thresholds import Thresholds
-from agents.evaluation.wheels import CACHE_VARIABLE
 from schemas.limits import DEFAULT_LIMITS, Limits
 from schemas.modality import MODALITIES, Modality
 from stream.errors import SettingsError
 
 PREFIX = "REGRADE_"
 CONFIG_VARIABLE = "REGRADE_CONFIG"
+CACHE_VARIABLE = "REGRADE_CACHE"
+"""Where `regrade evaluate` keeps what it downloads; read there, only known here."""
 DEFAULT_CONFIG = "regrade.toml"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

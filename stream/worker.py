@@ -6,8 +6,8 @@ import logging
 from faust.worker import Worker
 
 from stream.app import App
+from stream.kafka.topics import check_topics
 from stream.settings import Settings
-from stream.topics import check_topics
 
 log = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from agents.distiller.circuits.backend import EXACT, backend
 from agents.distiller.files import WEIGHTS, WeightsError, load_model
 from agents.distiller.heads import predictions
 from agents.distiller.model import HybridCrossModalDistiller, MissingData, NoEvidence
+from agents.distiller.prediction import Prediction
 from agents.features import FEATURES
-from agents.prediction import Prediction
 from schemas.decision import Tier
 from schemas.errors import RecordError, UnusablePayload
 from schemas.modality import Modality

@@ -13,12 +13,12 @@ Every call gives its outputs as lines (`describe`); `outputs` keeps all of them 
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
-from agents.compose import compose_decision
+from agents.decide.compose import compose_decision
+from agents.decide.policy import Verdict
+from agents.distiller.prediction import Prediction
 from agents.join.arrival import Arrival, Finished, JoinConfig, Origin, Output, Revision, TooLate
 from agents.join.join import Join
 from agents.join.watermark import Watermark
-from agents.policy import Verdict
-from agents.prediction import Prediction
 from schemas.decision import (
     Decision,
     Disassembly,

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.compose import compose_decision
-from agents.disassembly import DisassemblyTable, plan_disassembly
+from agents.decide.compose import compose_decision
+from agents.decide.disassembly import DisassemblyTable, plan_disassembly
+from agents.decide.policy import Policy
 from agents.distiller.hierarchy import HierarchicalDistillation
+from agents.distiller.prediction import Prediction
 from agents.join import Revision
-from agents.policy import Policy
-from agents.prediction import Prediction
 from schemas.decision import Decision
-from stream.partitioner import home_partition
+from stream.kafka.partitioner import home_partition
+from stream.kafka.topics import Topics
 from stream.pipeline.record import Outgoing
-from stream.topics import Topics
 
 EVENT_TYPE = "io.regrade.decision.v1"
 

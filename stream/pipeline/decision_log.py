@@ -13,10 +13,10 @@ from aiokafka import TopicPartition as KafkaTP
 from pydantic import ValidationError
 
 from schemas.decision import Decision
-from stream.connection import client_options, stop_client
+from stream.kafka.connection import client_options, stop_client
+from stream.kafka.tail import POLL_MS, at_end, read_to_end
+from stream.kafka.topics import Topics
 from stream.settings import Settings
-from stream.tail import POLL_MS, at_end, read_to_end
-from stream.topics import Topics
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +112,6 @@ async def _oldest_uncommitted(
             unread = {tp for tp in unread if not await at_end(consumer, tp)}
         return oldest
     except UnicodeDecodeError:
-        return dict.fromkeys(homes, 0)  # an unreadable record (stream.unreadable): read all
+        return dict.fromkeys(homes, 0)  # an unreadable record (stream.kafka.unreadable): read all
     finally:
         await stop_client(consumer)

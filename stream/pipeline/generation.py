@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from agents.join import Arrival, Finished, Output, Revision, TooLate
 from schemas.decision import Decision
 from schemas.errors import RecordError
-from stream.partitioner import home_partition
+from stream.kafka.partitioner import home_partition
 from stream.pipeline import redirect
 from stream.pipeline.decider import Decider, decision_record
 from stream.pipeline.decision_log import read_decisions

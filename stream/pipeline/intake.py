@@ -18,10 +18,10 @@ from schemas.errors import ClockSkew, Malformed, RecordError
 from schemas.limits import Limits
 from schemas.modality import Modality
 from schemas.observation import Observation, Payload
-from stream.partitioner import home_partition
+from stream.kafka.partitioner import home_partition
+from stream.kafka.topics import Topics
 from stream.pipeline.progress import Progress
 from stream.pipeline.record import UNREADABLE_HEADER, Record
-from stream.topics import Topics
 
 log = logging.getLogger(__name__)
 

@@ -6,15 +6,15 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agents.disassembly import DisassemblyTable
+from agents.decide.disassembly import DisassemblyTable
+from agents.decide.policy import Policy
 from agents.distiller.hierarchy import HierarchicalDistillation
-from agents.policy import Policy
+from stream.kafka.topics import Topics
 from stream.metrics import Metrics
 from stream.pipeline.intake import Intake
 from stream.pipeline.publisher import Publisher
 from stream.pipeline.record import TopicPartition
 from stream.settings import Settings
-from stream.topics import Topics
 
 
 def boottime() -> float:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from schemas.errors import Malformed
 from schemas.modality import Modality
+from stream.kafka.topics import Topics
 from stream.pipeline.record import Outgoing, Record, TopicPartition
-from stream.topics import Topics
 
 PROGRESS_HEADER = "regrade.progress"
 INTERVAL = 0.25

@@ -8,8 +8,8 @@ from dataclasses import replace
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from stream.connection import client_options, connecting, stop_client
 from stream.errors import RecordTooLarge
+from stream.kafka.connection import client_options, connecting, stop_client
 from stream.pipeline.record import Outgoing
 from stream.settings import Settings, ms
 

@@ -5,9 +5,9 @@ All keep key, value and headers byte for byte.
 
 from agents.join import Origin
 from schemas.errors import RecordError
+from stream.kafka.topics import Topics
 from stream.pipeline.intake import ORIGIN_HEADER, Dead
 from stream.pipeline.record import Headers, Outgoing, Record
-from stream.topics import Topics
 
 NULL_HEADER = "regrade.null"
 """Set where key and value were both null, which the client library refuses to send."""

@@ -4,10 +4,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.limits import Limits
-from stream.connection import client_options
 from stream.errors import BrokerUnreachable, CoPartitionError, MissingTopicError
+from stream.kafka.connection import client_options
+from stream.kafka.topics import Topics, check_topics, create_topics
 from stream.settings import Settings
-from stream.topics import Topics, check_topics, create_topics
 
 
 async def make(settings: Settings, **partitions: int) -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from stream.embedded import EmbeddedBroker
 from stream.errors import BrokerUnreachable
+from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.topics import Topics, check_topics, create_topics
 from stream.settings import Settings
-from stream.topics import Topics, check_topics, create_topics
 
 APACHE_KAFKA_IMAGE = "apache/kafka:4.0.0"
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.distiller.cost import multiply_adds
+from agents.decide.policy import Policy
 from agents.distiller.distiller import Distiller, Encoding
 from agents.distiller.files import (
     MODEL,
@@ -26,9 +26,9 @@ from agents.distiller.files import (
 )
 from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.distiller.model import MissingData, NoEvidence
-from agents.policy import Policy
-from agents.prediction import Prediction
-from agents.simulator import simulate_unit
+from agents.distiller.prediction import Prediction
+from agents.lab.simulator import simulate_unit
+from agents.lab.training.cost import multiply_adds
 from schemas.decision import Component, Condition, Grade, Material, Option, Tier
 from schemas.errors import RecordError, UnusablePayload
 from schemas.modality import MODALITIES, Modality
@@ -256,7 +256,7 @@ def test_inference_needs_neither_pennylane_nor_the_simulator() -> None:
     code = (
         "import sys; from agents.distiller.distiller import Distiller; Distiller.load();"
         "from agents.distiller.hierarchy import HierarchicalDistillation;"
-        "print([m for m in ('pennylane', 'agents.simulator') if m in sys.modules])"
+        "print([m for m in ('pennylane', 'agents.lab.simulator') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

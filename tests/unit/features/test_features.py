@@ -14,7 +14,7 @@ from PIL import Image
 from agents.features import FEATURES, extract
 from agents.features.spec import CLIP
 from agents.features.spectral import AXIS_NM
-from agents.simulator import simulate_unit
+from agents.lab.simulator import simulate_unit
 from schemas.errors import RecordError, TooLarge, UnusablePayload
 from schemas.limits import DEFAULT_LIMITS
 from schemas.modality import MODALITIES, Modality

@@ -1,11 +1,11 @@
 """From a revision to the decision that is published, with the weights and tables that ship."""
 
-from agents.disassembly import DisassemblyTable, plan_disassembly
+from agents.decide.disassembly import DisassemblyTable, plan_disassembly
+from agents.decide.policy import Policy
 from agents.distiller.distiller import Distiller
 from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.join import Arrival, Join, JoinConfig, Origin, Revision
-from agents.policy import Policy
-from agents.simulator import simulate_unit
+from agents.lab.simulator import simulate_unit
 from schemas.errors import RecordError
 from schemas.modality import MODALITIES
 from stream.pipeline.decider import Decider

@@ -4,16 +4,16 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
+from agents.decide.policy import Policy
 from agents.join import Arrival, Origin, Revision
-from agents.policy import Policy
 from schemas.modality import Modality
+from stream.kafka.topics import Topics
 from stream.pipeline.home import Home
 from stream.pipeline.intake import Misrouted
 from stream.pipeline.machinery import Machinery
 from stream.pipeline.progress import Progress
 from stream.pipeline.record import Record
 from stream.settings import Settings
-from stream.topics import Topics
 
 WALL = 1_700_000_000_000
 SETTINGS = Settings(

@@ -14,12 +14,12 @@ from schemas.errors import RecordError, UnusablePayload
 from schemas.limits import DEFAULT_LIMITS
 from schemas.modality import Modality
 from schemas.observation import Observation, Payload, Text
-from stream.partitioner import home_partition
+from stream.kafka.partitioner import home_partition
+from stream.kafka.topics import Topics
 from stream.pipeline import redirect
 from stream.pipeline.intake import Dead, Intake, Misrouted
 from stream.pipeline.progress import PROGRESS_HEADER, Progress
 from stream.pipeline.record import Record
-from stream.topics import Topics
 
 NOW = 1_700_000_000_000
 SKEW = 300_000

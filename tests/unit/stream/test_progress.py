@@ -4,6 +4,7 @@ import pytest
 
 from schemas.errors import Malformed
 from schemas.modality import Modality
+from stream.kafka.topics import Topics
 from stream.pipeline.progress import (
     INTERVAL,
     KEEPALIVE,
@@ -12,7 +13,6 @@ from stream.pipeline.progress import (
     ProgressTeller,
 )
 from stream.pipeline.record import Outgoing, Record, TopicPartition
-from stream.topics import Topics
 
 TOPICS = Topics()
 TP = TopicPartition("units.visual", 2)

@@ -1,0 +1,293 @@
+"""The topics: their names, how they are made, and whether they are as the pipeline needs them."""
+
+import logging
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from schemas.limits import Limits
+from schemas.modality import MODALITIES, Modality
+from stream.errors import CoPartitionError, MissingTopicError, TopicError
+from stream.kafka.connection import client_options, connecting
+from stream.settings import Settings, ms
+
+log = logging.getLogger(__name__)
+
+KEY_AND_OVERHEAD_BYTES = 64 * 1024
+"""Room beside the value: key, headers, the batch's own."""
+REDIRECT_BYTES = 64 * 1024
+"""Room for the headers that a dead letter adds to the record it keeps byte for byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The names of all topics of one line (house plan, section 3).
+
+    Attributes:
+        prefix: put before every name, `plant1.line3.` for instance.
+        modalities: the enabled ones; the others have no topic here.
+    """
+
+    prefix: str = ""
+    modalities: tuple[Modality, ...] = MODALITIES
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Topics":
+        return cls(settings.topic_prefix, settings.modalities)
+
+    def observation(self, modality: Modality) -> str:
+        """Where stations of this modality publish."""
+        return f"{self.prefix}units.{modality.value}"
+
+    @property
+    def repartition(self) -> str:
+        """Misrouted observations on their way to their home partition."""
+        return f"{self.prefix}units.repartition"
+
+    @property
+    def decisions(self) -> str:
+        """What the MES reads, and the worker's own log."""
+        return f"{self.prefix}routing.decisions"
+
+    @property
+    def late(self) -> str:
+        """Observations that came after their passage had been retired."""
+        return f"{self.prefix}units.late"
+
+    @property
+    def dead_letter(self) -> str:
+        """Records that could not be used."""
+        return f"{self.prefix}units.dead-letter"
+
+    @property
+    def observations(self) -> tuple[str, ...]:
+        return tuple(self.observation(modality) for modality in self.modalities)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What a worker consumes."""
+        return (*self.observations, self.repartition)
+
+    @property
+    def copartitioned(self) -> tuple[str, ...]:
+        """Those that MUST have the same number of partitions."""
+        return (*self.inputs, self.decisions)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (*self.copartitioned, self.late, self.dead_letter)
+
+    def modality_of(self, topic: str) -> Modality | None:
+        """The modality that an observation topic is for; None for every other topic."""
+        for modality in self.modalities:
+            if topic == self.observation(modality):
+                return modality
+        return None
+
+    def message_bytes(self, topic: str, limits: Limits) -> int:
+        """The `max.message.bytes` with which whatever belongs on the topic fits."""
+        size = limits.record_bytes + KEY_AND_OVERHEAD_BYTES
+        # What a modality's topic let in must get out again, with more headers than it came with.
+        return size if topic in self.observations else size + REDIRECT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """One topic as the broker has it."""
+
+    name: str
+    partitions: int | None
+    """None: it does not exist."""
+    replication_factor: int | None = None
+    retention_ms: int | None = None
+    """-1: for ever; None: the broker did not say."""
+    max_message_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicReport:
+    """What `check_topics` found."""
+
+    topics: tuple[TopicState, ...]
+    problems: tuple[TopicError, ...]
+    """With any of these a worker must not start."""
+    warnings: tuple[str, ...]
+    """What will hurt later."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    @property
+    def partitions(self) -> int:
+        """P, the partition count that all co-partitioned topics share.
+
+        Raises:
+            TopicError: they do not; the first problem.
+        """
+        if self.problems:
+            raise self.problems[0]
+        # The first is an observation topic, and no problem means that it exists.
+        assert self.topics[0].partitions is not None
+        return self.topics[0].partitions
+
+
+async def create_topics(settings: Settings) -> tuple[str, ...]:
+    """Make the topics that do not exist yet, and return their names; the others stay as they are.
+
+    Raises:
+        BrokerUnreachable: no broker answers.
+        TopicError: the broker refused one.
+    """
+    topics = Topics.of(settings)
+    wanted = [
+        NewTopic(
+            name,
+            settings.partitions,
+            settings.replication_factor,
+            topic_configs={
+                "cleanup.policy": "delete",
+                "retention.ms": str(ms(_retention(topics, name, settings))),
+                "max.message.bytes": str(topics.message_bytes(name, settings.limits)),
+            },
+        )
+        for name in topics.all
+    ]
+    created = []
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        async with connecting(settings.bootstrap_servers, settings.request_timeout):
+            await admin.start()
+            response = await admin.create_topics(wanted)
+    finally:
+        await admin.close()
+    for name, code, message in response.topic_errors:
+        error = for_code(code)
+        if code == 0:
+            created.append(name)
+        elif error is not TopicAlreadyExistsError:
+            raise TopicError(f"the broker refused to create {name}: {message or error.__name__}")
+    return tuple(created)
+
+
+async def check_topics(settings: Settings) -> TopicReport:
+    """Compare the topics with what the pipeline needs; changes nothing.
+
+    Raises:
+        BrokerUnreachable: no broker answers.
+    """
+    topics = Topics.of(settings)
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        async with connecting(settings.bootstrap_servers, settings.request_timeout):
+            await admin.start()
+            # All of them: a broker may create a topic that is asked for by name.
+            described = {topic["topic"]: topic for topic in await admin.describe_topics()}
+            configs = await _configs(admin, [name for name in topics.all if name in described])
+    finally:
+        await admin.close()
+    states = []
+    for name in topics.all:
+        partitions = described[name]["partitions"] if name in described else []
+        config = configs.get(name, {})
+        states.append(
+            TopicState(
+                name,
+                len(partitions) or None,
+                len(partitions[0]["replicas"]) if partitions else None,
+                _number(config.get("retention.ms")),
+                _number(config.get("max.message.bytes")),
+            )
+        )
+    return TopicReport(
+        tuple(states), tuple(_problems(states, topics)), tuple(_warnings(states, topics, settings))
+    )
+
+
+def _problems(states: list[TopicState], topics: Topics) -> list[TopicError]:
+    problems: list[TopicError] = []
+    if missing := [state.name for state in states if state.partitions is None]:
+        problems.append(
+            MissingTopicError(
+                f"{_listed(missing)} {'does' if len(missing) == 1 else 'do'} not exist;"
+                " `regrade topics create` makes what is missing"
+            )
+        )
+    counts: dict[int, list[str]] = {}
+    for state in states:
+        if state.name in topics.copartitioned and state.partitions is not None:
+            counts.setdefault(state.partitions, []).append(state.name)
+    if len(counts) > 1:
+        # The usual count last: the others are what has to be made anew.
+        unequal = sorted(counts.items(), key=lambda item: len(item[1]))
+        found = ", ".join(
+            f"{'the others' if names is unequal[-1][1] else _listed(names)}"
+            f" {'has' if len(names) == 1 and names is not unequal[-1][1] else 'have'} {count}"
+            for count, names in unequal
+        )
+        problems.append(
+            CoPartitionError(
+                f"input topics and decisions must have the same number of partitions, but {found};"
+                " delete or enlarge the odd ones, then `regrade topics check`"
+            )
+        )
+    return problems
+
+
+def _warnings(states: list[TopicState], topics: Topics, settings: Settings) -> list[str]:
+    warnings = []
+    for state in states:
+        needed = topics.message_bytes(state.name, settings.limits)
+        if state.max_message_bytes is not None and state.max_message_bytes < needed:
+            warnings.append(
+                f"{state.name} takes messages of {state.max_message_bytes} bytes,"
+                f" less than the {needed} that limits.record_bytes needs; raise max.message.bytes"
+            )
+        horizon = ms(settings.window + settings.grace)
+        if state.retention_ms is not None and 0 <= state.retention_ms < horizon:
+            warnings.append(
+                f"{state.name} keeps records for {state.retention_ms} ms, less than window and"
+                f" grace ({horizon} ms); raise retention.ms"
+            )
+        if state.partitions is not None and state.partitions != settings.partitions:
+            warnings.append(
+                f"{state.name} has {state.partitions} partitions, the setting partitions says"
+                f" {settings.partitions}; the topic's own count is used"
+            )
+    return warnings
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """Each topic's configuration; empty where the broker (or its access rules) will not tell."""
+    if not names:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    try:
+        responses = await admin.describe_configs(resources)
+    except KafkaError as error:
+        log.info("The broker does not tell its topics' configuration: %r", error)
+        return {}
+    return {
+        name: {entry[0]: entry[1] for entry in entries}
+        for response in responses
+        for code, _, _, name, entries in response.resources
+        if code == 0
+    }
+
+
+def _retention(topics: Topics, name: str, settings: Settings) -> float:
+    if name == topics.decisions:
+        return settings.decisions_retention
+    if name in (topics.late, topics.dead_letter):
+        return settings.dead_letter_retention
+    return settings.retention
+
+
+def _number(value: str | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
