@@ -74,8 +74,8 @@ class FeatureRecord:
                 f"features have {features.nbytes} bytes in {features.ndim} dimensions; at most "
                 f"{MAX_FEATURE_BYTES} bytes in {MAX_DIMENSIONS} are allowed"
             )
-        # Half the time of np.isfinite, which knows no float16 of its own.
-        if (features.view(np.uint16) & _EXPONENT == _EXPONENT).any():
+        # Less than half the time of np.isfinite, which knows no float16 of its own.
+        if (features.view(np.uint16) & _EXPONENT).max() == _EXPONENT:
             raise InvalidField("features hold NaN or infinity")
 
 
@@ -136,6 +136,6 @@ def decode_feature_record(value: bytes | None) -> FeatureRecord:
 def _array(data: bytes, shape: list[int]) -> NDArray[np.float16]:
     if len(shape) > MAX_DIMENSIONS:
         raise TooLarge(f"features have {len(shape)} dimensions; at most {MAX_DIMENSIONS} may be")
-    if any(length < 1 for length in shape) or math.prod(shape) * _WIRE.itemsize != len(data):
+    if min(shape, default=1) < 1 or math.prod(shape) * _WIRE.itemsize != len(data):
         raise InvalidField(f"features have {len(data)} bytes, which do not fill the shape {shape}")
-    return np.frombuffer(data, _WIRE).astype(np.float16, copy=False).reshape(shape)
+    return np.ndarray(shape, _WIRE, data).astype(np.float16, copy=False)

@@ -5,7 +5,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.observation import UNIT_ID
+from schemas.ids import UNIT_ID
 from stream.kafka.partitioner import home_partition
 
 # Kafka's own UtilsTest.testMurmur2: key and hash, as a signed 32-bit integer.
