@@ -25,8 +25,8 @@ class Host(Protocol):
         """Gives the bytes of a batch back to the budget of what is in flight."""
         ...
 
-    def is_ours(self) -> bool:
-        """Whether we may still publish for what we were assigned."""
+    def may_publish(self) -> bool:
+        """Whether nobody else can own what we were assigned."""
         ...
 
     def pause(self, tps: Collection[TopicPartition]) -> None:

@@ -157,13 +157,8 @@ class Settings(BaseSettings):
     """Passages that one call of the distiller decides at most."""
     extract_threads: Count = 2
     """Threads that extract features."""
-    max_in_flight_bytes: Annotated[int, Field(ge=1024 * 1024)] = 64 * 1024 * 1024
-    """Bytes of records that a stage has taken from the broker and not finished with."""
-    side_topics: Literal["strict", "best-effort"] = "strict"
-    """What comes of a record that `units.late` or `units.dead-letter` refuses for good: the worker
-    ends (strict), or it is counted and given up (best-effort)."""
-    drain_timeout: Positive = 3.0
-    """How long a rebalance or the end of a worker waits for what is in flight."""
+    shutdown_timeout: Positive = 10.0
+    """How long a worker that was told to end may take to finish what is in flight."""
     torch_threads: Count = 1
     policy_path: Path | None = None
     """The plant's decision policy (YAML); None: the one that ships."""

@@ -5,11 +5,10 @@ that was taken over first reads back what has been decided; the others go on mea
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from agents.decide.step import DecideStep, Effects, StartingPoint
@@ -44,18 +43,6 @@ class Memory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class DecideSettings:
-    """What the decide stage has to know besides its steps.
-
-    Args:
-        drain_timeout: seconds that a rebalance may wait for what is in flight.
-    """
-
-    features_topic: str
-    drain_timeout: float = 3.0
-
-
 class DecideAgent:
     """The decide stage of one worker.
 
@@ -65,7 +52,7 @@ class DecideAgent:
 
     def __init__(
         self,
-        settings: DecideSettings,
+        features_topic: str,
         make_step: Callable[[StartingPoint | None], DecideStep],
         host: Host,
         publisher: Publisher,
@@ -73,8 +60,8 @@ class DecideAgent:
         executor: Executor,
         metrics: Metrics,
     ) -> None:
-        self._settings = settings
-        self._make_step = make_step
+        self._features_topic = features_topic
+        self.make_step = make_step
         self.host = host
         self.publisher = publisher
         self.memory = memory
@@ -110,7 +97,7 @@ class DecideAgent:
             if home is None or home.broken:
                 offset, metadata = known or (0, "")
                 start = StartingPoint.read(metadata)
-                home = _Home(self, tp, offset, start, self._make_step(start))
+                home = _Home(self, tp, offset, start, self.make_step(start))
             homes[tp] = home
         for tp, home in self._homes.items():
             if homes.get(tp) is not home:
@@ -131,10 +118,7 @@ class DecideAgent:
     async def revoke(self) -> None:
         """Waits for what is in flight; the homes then stand still until they are assigned."""
         self._generation = -1
-        waits = [home.halt() for home in self._homes.values()]
-        if waits:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.gather(*waits), self._settings.drain_timeout)
+        await asyncio.gather(*[home.halt() for home in self._homes.values()])
 
     # -- records --------------------------------------------------------------------------------
 
@@ -183,7 +167,7 @@ class DecideAgent:
         metrics.late.inc(effects.late)
         metrics.repeats.inc(effects.repeats)
         for reason in effects.dead:
-            metrics.dead_letters.labels(self._settings.features_topic, reason).inc()
+            metrics.dead_letters.labels(self._features_topic, reason).inc()
         for decision in effects.decisions:
             newest = max(evidence.captured_at for evidence in decision.evidence)
             latency = max(wall_ms / 1000 - newest.timestamp(), 0.0)
@@ -293,7 +277,7 @@ class _Home:
             self.broken = True
 
     def _is_ours(self) -> bool:
-        return not self._closed and self._agent.host.is_ours()
+        return not self._closed and self._agent.host.may_publish()
 
     async def _restore(self) -> None:
         """Reads back what the topics remember, again and again until it can be read."""
@@ -306,7 +290,7 @@ class _Home:
                 if not failed:
                     log.warning("Home partition %d is not read back yet: %s", self._number, error)
                 failed = True
-                self.step = self._agent._make_step(self._start)
+                self.step = self._agent.make_step(self._start)
                 await asyncio.sleep(RETRY_AFTER)
 
     async def _read_back(self) -> None:

@@ -40,7 +40,6 @@ class ExtractSettings:
         worker: names this process in marks.
         homes: H, the partition count of the features topic.
         mark_interval: seconds between two marks.
-        drain_timeout: seconds that a rebalance may wait for what is in flight.
     """
 
     worker: str
@@ -48,7 +47,6 @@ class ExtractSettings:
     homes: int
     clocks: ClockConfig
     mark_interval: float = 1.0
-    drain_timeout: float = 3.0
 
 
 class ExtractAgent:
@@ -114,9 +112,11 @@ class ExtractAgent:
 
     async def revoke(self) -> None:
         """Waits for what is in flight; what is not confirmed in time is read again."""
-        if self._in_flight:
-            await asyncio.wait(self._in_flight.values(), timeout=self._settings.drain_timeout)
-        self._generation = -1
+        try:
+            if self._in_flight:
+                await asyncio.wait(self._in_flight.values())
+        finally:
+            self._generation = -1
 
     # -- records --------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class ExtractAgent:
         self._count(batch, extracted, len(heard))
 
     def _is_ours(self, generation: int) -> Callable[[], bool]:
-        return lambda: generation == self._generation and self._host.is_ours()
+        return lambda: generation == self._generation and self._host.may_publish()
 
     def _count(self, batch: Batch, extracted: Sequence[Extracted], usable: int) -> None:
         topic = batch.tp.topic
@@ -189,7 +189,7 @@ class ExtractAgent:
         """Sends one mark an interval to every home partition that has confirmed the last one."""
         while True:
             await asyncio.sleep(self._settings.mark_interval)
-            if self._generation < 0 or not self._host.is_ours():
+            if self._generation < 0 or not self._host.may_publish():
                 continue
             topics = list(self._steps)
             mark = make_mark(
