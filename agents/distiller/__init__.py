@@ -9,7 +9,7 @@ How the weights come about: `dataset`, `dropout`, `fitting` what every training 
 `distillation` teacher to student; `calibration` what makes probabilities honest; `cost`
 multiply-adds; `training` the whole, with its `card`.
 
-How they are used: `distiller` payloads to predictions by one tier; `hierarchy` which tier, by
+How they are used: `distiller` features to predictions by one tier; `hierarchy` which tier, by
 `thresholds`. `noise` runs the circuits on imperfect devices.
 
 Only `circuits.reference`, `circuits.devices` and `noise` import PennyLane, which takes seconds.

@@ -26,6 +26,7 @@ from agents.distiller.metrics import (
     mask_of,
 )
 from agents.distiller.model import HybridCrossModalDistiller
+from agents.extract.kinds import KINDS
 
 
 @torch.no_grad()
@@ -103,6 +104,7 @@ def write(
                 part: [first, first + sizes[part]] for part, first in FIRST_INDEX.items()
             },
         },
+        "features": {m.value: KINDS[m].fingerprint for m in model.modalities},
         "recipe": recipe,
         "threads": threads,
         "parameters": {**parameters, "total": _count(model)},

@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.distiller.distiller import Distiller
+from agents.extract.kinds import KINDS
 from agents.join import Arrival, Origin
 from schemas.codec import decode
 from schemas.errors import ClockSkew, Malformed, RecordError
@@ -35,6 +37,31 @@ class Encoder(Protocol):
     def encode(
         self, payloads: Sequence[Payload]
     ) -> Sequence[NDArray[np.float32] | RecordError]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureEncoder:
+    """Extracts features and has them encoded."""
+
+    distiller: Distiller
+
+    def encode(self, payloads: Sequence[Payload]) -> list[NDArray[np.float32] | RecordError]:
+        """In the order of `payloads`, per payload its encoding, or what makes it unusable."""
+        results: dict[int, NDArray[np.float32] | RecordError] = {}
+        for modality in {payload.modality for payload in payloads}:
+            slots = [i for i, payload in enumerate(payloads) if payload.modality is modality]
+            found = KINDS[modality].extract([payloads[slot] for slot in slots])
+            results.update(
+                (slot, x)
+                for slot, x in zip(slots, found, strict=True)
+                if isinstance(x, RecordError)
+            )
+            good = [slot for slot in slots if slot not in results]
+            if good:
+                features = np.stack([x for x in found if not isinstance(x, RecordError)])
+                encoded = self.distiller.encode_features(modality, features)
+                results.update(zip(good, encoded, strict=True))
+        return [results[slot] for slot in range(len(payloads))]
 
 
 @dataclass(frozen=True, slots=True)

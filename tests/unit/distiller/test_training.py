@@ -13,6 +13,7 @@ from agents.distiller.checkpoint import check_recipe
 from agents.distiller.cost import multiply_adds
 from agents.distiller.dataset import Dataset, simulate
 from agents.distiller.distillation import AsymmetricDistillationTrainer
+from agents.distiller.distiller import Distiller
 from agents.distiller.files import WEIGHTS, WeightsError, load_model, read_tensors, write_tensors
 from agents.distiller.fitting import build
 from agents.distiller.training import (
@@ -94,6 +95,7 @@ def test_the_card_says_what_was_made(trained: tuple[TrainResult, list[Step]]) ->
     assert result.card == result.weights.with_suffix(".json")
     assert card["sha256"] == result.sha256
     assert card["recipe"] == TINY.recipe()
+    assert card["features"] == dict(Distiller.load(result.weights, threads=None).fingerprints)
     assert card["data"]["index_ranges"]["train"][0] == 0
     assert card["tiers"] == list(Tier)
     assert card["parameters"]["total"] == sum(p.numel() for p in model.parameters())

@@ -12,7 +12,7 @@ from agents.distiller.fitting import silent
 from agents.evaluation import pool as pool_module
 from agents.evaluation.config import EvaluationConfig
 from agents.evaluation.pool import Pool, load_pool, make_pool
-from agents.features import FEATURES
+from agents.extract.kinds import KINDS
 from agents.simulator import MODELS, simulate_unit
 from schemas.modality import Modality
 
@@ -109,9 +109,9 @@ def test_units_of_another_simulator_are_not_taken_for_these(
     small = replace(config, seeds=1, **sizes)
     make_pool(small, tmp_path, silent)
     before = set(tmp_path.iterdir())
-    extract = FEATURES["battery"].extract
-    brighter = replace(FEATURES["battery"], extract=lambda payload: extract(payload) + 1)
-    monkeypatch.setitem(FEATURES, "battery", brighter)
+    batch = KINDS["battery"].batch
+    brighter = replace(KINDS["battery"], batch=lambda payloads: batch(payloads) + 1)
+    monkeypatch.setitem(KINDS, "battery", brighter)
     pool_module._first_unit.cache_clear()
     try:
         make_pool(small, tmp_path, silent)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.decisions import a_decision, evidence_of
 
 from agents.distiller.dataset import SHAPES, Dataset, simulate
-from agents.features import extract
+from agents.extract.kinds import extract
 from agents.join import Arrival, Origin
 from agents.simulator import simulate_unit
 from schemas.codec import encode

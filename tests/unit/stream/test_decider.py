@@ -1,12 +1,13 @@
 """From a revision to the decision that is published, with the weights and tables that ship."""
 
+from support.encodings import encode
+
 from agents.disassembly import DisassemblyTable, plan_disassembly
 from agents.distiller.distiller import Distiller
 from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.join import Arrival, Join, JoinConfig, Origin, Revision
 from agents.policy import Policy
 from agents.simulator import simulate_unit
-from schemas.errors import RecordError
 from schemas.modality import MODALITIES
 from stream.pipeline.decider import Decider
 
@@ -19,9 +20,8 @@ def revisions(distiller: Distiller) -> list[Revision]:
     outputs = []
     for number in range(UNITS):
         unit = simulate_unit(SEED, number)
-        encodings = distiller.encode([unit.payload(modality) for modality in MODALITIES])
+        encodings = encode(distiller, [unit.payload(modality) for modality in MODALITIES])
         for modality, encoding in zip(MODALITIES, encodings, strict=True):
-            assert not isinstance(encoding, RecordError)
             origin = Origin(f"units.{modality}", 0, number)
             outputs += join.observe(
                 Arrival(f"LT-{number}", modality, "o", number, "s", origin, encoding)
