@@ -20,7 +20,7 @@ from stream.kafka.connection import ssl_context
 from stream.kafka.topics import Topics, check_topics
 from stream.kafka.transport import Transport
 from stream.metrics import Metrics
-from stream.pipeline.intake import Intake
+from stream.pipeline.intake import FeatureEncoder, Intake
 from stream.pipeline.machinery import Clock, Machinery
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.publisher import Publisher
@@ -85,7 +85,8 @@ class App(faust.App):  # type: ignore[misc]
         )
         policy = Policy.load(settings.policy_path)
         disassembly = DisassemblyTable.load(settings.disassembly_path)
-        intake = Intake(topics, partitions, settings.max_clock_skew_ms, settings.limits, distiller)
+        encoder = FeatureEncoder(distiller)
+        intake = Intake(topics, partitions, settings.max_clock_skew_ms, settings.limits, encoder)
         await self._publisher.start()
         machinery = Machinery(
             settings,
