@@ -8,22 +8,21 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import ValidationError
 
+from schemas import headers
 from schemas.codec import decode
 from schemas.decision import Decision
 from schemas.errors import RecordError
 from stream.kafka.connection import client_options, connecting, stop_client
 from stream.kafka.tail import read_to_end
 from stream.kafka.topics import Topics
-from stream.pipeline.intake import ORIGIN_HEADER
 from stream.pipeline.progress import PROGRESS_HEADER
-from stream.pipeline.redirect import NULL_HEADER
 from stream.replay.audit.compare import compare
 from stream.replay.audit.facts import AuditReport, Damaged, Found, ObservationKey, Produced
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_CONNECT = "__connect.errors."
+_COORDINATES = (headers.ERROR_TOPIC, headers.ERROR_PARTITION, headers.ERROR_OFFSET)
 
 
 async def audit(settings: Settings, produced: Produced) -> AuditReport:
@@ -47,9 +46,9 @@ async def read_topics(settings: Settings) -> Found:
         by_topic[record.topic].append(record)
     # A worker that was killed may have written the same late record or dead letter twice.
     dead = {_dead_origin(record): record for record in by_topic[topics.dead_letter]}
-    late = {_header(record, ORIGIN_HEADER): record for record in by_topic[topics.late]}
+    late = {_header(record, headers.ORIGIN): record for record in by_topic[topics.late]}
     forwarded = {
-        _header(record, ORIGIN_HEADER)
+        _header(record, headers.ORIGIN)
         for record in by_topic[topics.repartition]
         if _header(record, PROGRESS_HEADER) is None
     }
@@ -108,14 +107,13 @@ def _late_key(topics: Topics, origin: bytes | None, record: Any) -> ObservationK
 
 
 def _as_received(record: Any) -> Damaged:
-    nulled = _header(record, NULL_HEADER) is not None
-    topic = (_header(record, f"{_CONNECT}topic") or b"").decode()
+    nulled = _header(record, headers.NULL) is not None
+    topic = (_header(record, headers.ERROR_TOPIC) or b"").decode()
     return Damaged(topic, record.key, None if nulled else record.value)
 
 
 def _dead_origin(record: Any) -> tuple[bytes | None, ...]:
-    names = ("topic", "partition", "offset")
-    return tuple(_header(record, f"{_CONNECT}{name}") for name in names)
+    return tuple(_header(record, name) for name in _COORDINATES)
 
 
 def _header(record: Any, name: str) -> bytes | None:
