@@ -8,23 +8,6 @@ The app owns what is Faust's and Kafka's: the agents, rebalances, commits, faili
 what it does with the records. It is driven from one event loop, so it needs no locks.
 """
 
-import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
-
-import faust
-from faust.tables import TableManager
-from faust.types import TP
-
-from schemas.errors import SchemaError
-from stream.connection import ssl_context
-from stream.errors import RegradeError
-from stream.kafka.failure import Failure, end_within
-from stream.kafka.quiet import quieten_client
-from stream.kafka.record import Batch, Reading, TopicPartition
-from stream.kafka.transport import Consumer, Transport
-from stream.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -1,9 +1,9 @@
 """Names of passages and decisions, what a revision says of itself, and the settings' bounds."""
 
 import pytest
+from agents.join.driver import JoinTestDriver, decision_of
 
 from agents.join import Arrival, JoinConfig, Origin, Revision
-from agents.join.driver import JoinTestDriver, decision_of
 from agents.join.passage import Passage
 from schemas.decision import Decision
 from schemas.ids import decision_id_of, passage_id_of
