@@ -69,6 +69,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._held -= frozenset(tps)
         self._wake()
 
+    @property
+    def paused(self) -> frozenset[TopicPartition]:
+        """Partitions that nothing is taken of."""
+        return self._held
+
     def readings(self) -> dict[TopicPartition, Reading]:
         """Returns how far each assigned partition has been read."""
         return self._thread.readings()
@@ -157,7 +162,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Commits all that the stage has finished by now."""
         async with self._commit_lock:
             stage = self.app.stage
-            if stage is None or self._assignment is None or not (ready := stage.committable()):
+            if self._assignment is None or not (ready := stage.committable()):
                 return False
             if not await self._thread.run(self._thread.commit_offsets(self._assignment, ready)):
                 return False

@@ -13,7 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from stream.pipeline.record import UNREADABLE_HEADER
+from stream.kafka.record import UNREADABLE_HEADER
 
 STEP = 1.0
 """Seconds that one record may take to be fetched again."""
