@@ -10,6 +10,7 @@ from schemas.decision import Decision
 from schemas.ids import decision_id_of, passage_id_of
 from schemas.modality import Modality
 
+
 def ms_of(time: datetime) -> int:
     """Whole ms since 1970 UTC."""
     return int(time.timestamp() * 1000 + 0.5)
