@@ -3,6 +3,7 @@
 import re
 from uuid import UUID, uuid5
 
+from schemas.decision import Decision
 from schemas.errors import InvalidField
 
 UNIT_ID = re.compile(r"[A-Za-z0-9._:/\-]{1,128}")
@@ -32,19 +33,19 @@ def decision_id_of(passage_id: str, revision: int) -> str:
     return str(uuid5(UUID(passage_id), str(revision)))
 
 
-def names_agree(passage_id: str, revision: int, decision_id: str) -> bool:
-    """Whether a decision bears the name that this line would have given it.
+def is_ours(decision: Decision) -> bool:
+    """Whether a decision bears the name that a line of this house would have given it.
 
-    False for whatever others write, such as a passage_id that is no UUID.
+    False for what others write, such as one with a passage_id that is no UUID.
     """
     try:
-        passage = UUID(passage_id)
+        passage = UUID(decision.passage_id)
     except ValueError:
         return False
     return (
         passage.version == 5
-        and passage_id == str(passage)
-        and decision_id == decision_id_of(passage_id, revision)
+        and decision.passage_id == str(passage)
+        and decision.decision_id == decision_id_of(decision.passage_id, decision.revision)
     )
 
 
