@@ -21,8 +21,9 @@ from schemas.errors import (
 from schemas.limits import DEFAULT_LIMITS, Limits
 from schemas.modality import Modality
 from schemas.observation import Observation
-from schemas.payload_read import Fields, read_payload
+from schemas.payload_read import read_payload
 from schemas.payload_write import write_payload
+from schemas.single_object import MARKER, Fields
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -81,7 +82,7 @@ def encode(observation: Observation, encoding: Literal["avro", "json"] = "avro")
 
 
 def _fields(value: bytes, modality: Modality, limits: Limits) -> Fields:
-    if value.startswith(avro.MARKER):
+    if value.startswith(MARKER):
         return avro.read(value, modality)
     if value[0] == 0:
         raise NotSupportedYet(

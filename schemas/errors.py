@@ -1,4 +1,4 @@
-"""Why a record could not become an observation: one class a reason, all under one root.
+"""The root of all errors, and why a record could not become an observation: one class a reason.
 
 The class name goes to the dead letter's `__connect.errors.exception.class.name`, `reason` to the
 metrics and `str(error)` to `__connect.errors.exception.message`.
@@ -7,7 +7,11 @@ metrics and `str(error)` to `__connect.errors.exception.message`.
 from typing import ClassVar
 
 
-class RecordError(Exception):
+class RegradeError(Exception):
+    """The root of every error that is raised on purpose. Its message is one line for the user."""
+
+
+class RecordError(RegradeError):
     """A record that cannot be used. Its message says what was wrong and what to do."""
 
     reason: ClassVar[str] = "unusable"
@@ -65,3 +69,25 @@ class UnusablePayload(RecordError):
     """The payload is well-formed but its content cannot be read (a broken image, say)."""
 
     reason = "unusable-payload"
+
+
+class Misread(RecordError):
+    """The unit_id is what a scanner says when it could not read one."""
+
+    reason = "misread"
+
+
+class TooMuchEvidence(RecordError):
+    """The passage holds as many observations as it may."""
+
+    reason = "too-much-evidence"
+
+
+class OtherFeatures(RecordError):
+    """The features were made in another way than those that the model was trained on."""
+
+    reason = "other-features"
+
+
+class Unavailable(RegradeError):
+    """What is needed cannot be had right now; to try again later may help."""

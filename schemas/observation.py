@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.errors import InvalidField
+from schemas.ids import check_id, check_unit_id
 from schemas.modality import Modality
-
-UNIT_ID = re.compile(r"[A-Za-z0-9._:/\-]{1,128}")
-MAX_ID = 128
-# 9999-12-31: later dates cannot be written as ISO 8601 by Python's datetime.
-MAX_TIME_MS = 253_402_300_799_999
+from schemas.times import check_time
 
 Float32 = NDArray[np.float32]
 
@@ -167,16 +164,10 @@ class Observation:
     payload: Payload
 
     def __post_init__(self) -> None:
-        if not UNIT_ID.fullmatch(self.unit_id):
-            raise InvalidField(
-                f"unit_id {self.unit_id[:160]!r} is not "
-                "1 to 128 characters of A-Z a-z 0-9 . _ : / -"
-            )
-        for name, value in (("observation_id", self.observation_id), ("source", self.source)):
-            if not 1 <= len(value) <= MAX_ID or not value.isprintable():
-                raise InvalidField(f"{name} is not 1 to {MAX_ID} printable characters")
-        if not 0 <= self.captured_at <= MAX_TIME_MS:
-            raise InvalidField(f"captured_at {self.captured_at} is not in ms since 1970 UTC")
+        check_unit_id(self.unit_id)
+        check_id("observation_id", self.observation_id)
+        check_id("source", self.source)
+        check_time("captured_at", self.captured_at)
 
     @property
     def modality(self) -> Modality:

@@ -6,7 +6,6 @@ base64 or lists (JSON), or a claim check; everything else has the type that the 
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -25,8 +24,7 @@ from schemas.observation import (
     Thermal,
     Visual,
 )
-
-Fields = Mapping[str, Any]
+from schemas.single_object import Fields
 
 PCM16_SCALE = 32768
 

@@ -1,4 +1,4 @@
-"""What can go wrong around the broker: one class a cause, all under one root.
+"""What can go wrong around the broker: one class a cause, under the root `RegradeError`.
 
 Every message is one line that says what happened and what to do about it. The command line prints
 it as it is (a traceback only with `--debug`), so a caller can catch `RegradeError` and be done.
@@ -6,9 +6,7 @@ Records that cannot be used are not here: they are `schemas.errors.RecordError` 
 letters.
 """
 
-
-class RegradeError(Exception):
-    """The root of every error that the stream layer raises on purpose."""
+from schemas.errors import RegradeError
 
 
 class SettingsError(RegradeError):
@@ -37,6 +35,10 @@ class MissingTopicError(TopicError):
 
 class CoPartitionError(TopicError):
     """Topics that must have the same number of partitions do not, so units would not meet."""
+
+
+class TopicRefused(TopicError):
+    """A topic refuses records for good: its access rules, its policy, or it is gone."""
 
 
 class ClientError(RegradeError):

@@ -31,13 +31,14 @@ from pydantic_settings import (
 )
 
 from agents.distiller.thresholds import Thresholds
-from agents.evaluation.wheels import CACHE_VARIABLE
 from schemas.limits import DEFAULT_LIMITS, Limits
 from schemas.modality import MODALITIES, Modality
 from stream.errors import SettingsError
 
 PREFIX = "REGRADE_"
 CONFIG_VARIABLE = "REGRADE_CONFIG"
+CACHE_VARIABLE = "REGRADE_CACHE"
+"""Where `regrade evaluate` keeps what it downloads; read there, only known here."""
 DEFAULT_CONFIG = "regrade.toml"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -95,15 +96,15 @@ class Settings(BaseSettings):
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,150}$")] = ""
     """Put before every topic's name, `plant1.line3.` for instance."""
     partitions: Count = 6
-    """Of the topics that `regrade topics create` makes; a worker takes the topics' own count."""
+    """Of each topic that `regrade topics create` makes; a worker takes the topics' own counts."""
     replication_factor: Count = 1
     retention: Positive = 7 * DAY
-    """Of observations and of `units.repartition`."""
+    """Of observations and features."""
     decisions_retention: Positive = 30 * DAY
     dead_letter_retention: Positive = 30 * DAY
     """Of `units.dead-letter` and `units.late`."""
 
-    # The join (house plan, section 4)
+    # Time and the join (`stream/README.md`, `agents/README.md`)
     modalities: Annotated[tuple[Modality, ...], NoDecode, BeforeValidator(_split)] = MODALITIES
     """The enabled ones, which a complete passage has."""
     window: Positive = 60.0
@@ -111,21 +112,31 @@ class Settings(BaseSettings):
     grace: NotNegative = 30.0
     """How much longer a passage accepts late observations, as amendments."""
     max_out_of_orderness: NotNegative = 2.0
-    """How far behind the newest event time of its modality an observation may come on time."""
+    """How far behind the event time of its input partition an observation may come on time."""
     idle_timeout: Positive = 5.0
-    """After how long without records a modality no longer holds the watermark back."""
-    outage_hold: NotNegative = 5.0
-    """How long the watermark stands still after an outage, until the stations are back."""
+    """For how long a silent station is awaited that was read out of a backlog."""
+    mark_interval: Positive = 1.0
+    """How often an extract worker tells the home partitions how far it has come."""
     provisional_after: Positive | None = None
     """When an incomplete passage gets a provisional decision; None: never."""
-    max_clock_skew: Positive = 300.0
-    """How far ahead of the record's time and of our clock `captured_at` may be."""
-    max_open_passages: Count = 20_000
-    """Of one worker; beyond it the worker stops reading."""
+    max_clock_skew: Positive = 60.0
+    """How far ahead of a worker's clock `captured_at` may be; at most window."""
+    max_source_lag: Positive = 180.0
+    """How far behind the others the clock of a station may be that has no backlog."""
+    max_evidence: Count = 64
+    """Observations that one passage takes."""
+    misread_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = (
+        "NOREAD",
+        "NO-READ",
+        "NO_READ",
+        "ERROR",
+        "000000",
+    )
+    """What scanners give for a unit_id when they read none, in any case."""
 
     # The worker
     group: Annotated[str, Field(min_length=1)] = "regrade"
-    """Its consumer group."""
+    """Its consumer groups are `<group>-extract` and `<group>-decide`."""
     session_timeout: Positive = 6.0
     """After how long without a heartbeat a worker is dead. Clusters refuse less than 6 s."""
     heartbeat_interval: Positive = 0.5
@@ -136,9 +147,18 @@ class Settings(BaseSettings):
     """How long a record waits for company."""
     fetch_max_wait: Positive = 0.05
     """How long the broker may hold a fetch back when there is nothing to read."""
+    max_in_flight_bytes: Count = 64 * 1024 * 1024
+    """What each stage of a worker has read and not finished with; beyond it the stage reads on
+    only when something is finished."""
+    side_topics: Literal["strict", "best-effort"] = "strict"
+    """What happens when `units.late` or `units.dead-letter` refuses a record for good: the worker
+    ends (`strict`), or the record is counted and dropped."""
     batch_max: Count = 256
     """Passages that one call of the distiller decides at most."""
+    extract_threads: Count = 2
+    """Threads that extract features."""
     shutdown_timeout: Positive = 10.0
+    """How long a worker that was told to end may take to finish what is in flight."""
     torch_threads: Count = 1
     policy_path: Path | None = None
     """The plant's decision policy (YAML); None: the one that ships."""
@@ -222,6 +242,11 @@ class Settings(BaseSettings):
                 f"provisional_after ({self.provisional_after:g} s) must be less than"
                 f" window ({self.window:g} s)"
             )
+        if self.max_clock_skew > self.window:
+            raise ValueError(
+                f"max_clock_skew ({self.max_clock_skew:g} s) must not be longer than"
+                f" window ({self.window:g} s)"
+            )
         if self.heartbeat_interval * 3 > self.session_timeout:
             raise ValueError(
                 f"heartbeat_interval ({self.heartbeat_interval:g} s) must be at most a third of"
@@ -257,8 +282,8 @@ class Settings(BaseSettings):
         return ms(self.idle_timeout)
 
     @property
-    def outage_hold_ms(self) -> int:
-        return ms(self.outage_hold)
+    def max_source_lag_ms(self) -> int:
+        return ms(self.max_source_lag)
 
     @property
     def provisional_after_ms(self) -> int | None:

@@ -3,14 +3,11 @@
 The network: `circuits` the circuit, in PennyLane as the reference and in exact forms without a
 state vector; `readouts` these and their classical twin; `attention` cross-attention of pairs and
 its controls; `tiers` circuits over three and over all; `encoders` features to R^D, `extractor` an
-option behind them; `heads` what the logits mean; `model` all of it.
+option behind them; `heads` what the logits mean; `model` all of it; `files` the weights.
 
-How the weights come about: `dataset`, `dropout`, `fitting` what every training shares;
-`distillation` teacher to student; `calibration` what makes probabilities honest; `cost`
-multiply-adds; `training` the whole, with its `card`.
+How it is used: `distiller` features to predictions by one tier; `hierarchy` which tier, by
+`thresholds`; `prediction` what comes out. How it is made and judged is in `agents.lab`.
 
-How they are used: `distiller` features to predictions by one tier; `hierarchy` which tier, by
-`thresholds`. `noise` runs the circuits on imperfect devices.
-
-Only `circuits.reference`, `circuits.devices` and `noise` import PennyLane, which takes seconds.
+Only `circuits.reference` and `circuits.devices` import PennyLane, which takes seconds.
+Only `circuits.reference` and `circuits.devices` import PennyLane, which takes seconds.
 """

@@ -21,8 +21,8 @@ from agents.distiller.circuits.backend import EXACT, backend
 from agents.distiller.files import WEIGHTS, WeightsError, load_model, read_fingerprints
 from agents.distiller.heads import predictions
 from agents.distiller.model import HybridCrossModalDistiller, MissingData, NoEvidence
+from agents.distiller.prediction import Prediction
 from agents.extract.kinds import KINDS
-from agents.prediction import Prediction
 from schemas.decision import Tier
 from schemas.modality import Modality
 

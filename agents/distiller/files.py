@@ -20,6 +20,7 @@ from torch import Tensor
 from agents.distiller.encoders import Shape
 from agents.distiller.model import HybridCrossModalDistiller, ModelConfig
 from schemas.decision import Tier
+from schemas.errors import RegradeError
 from schemas.modality import Modality
 
 MODEL = "regrade-6m"
@@ -30,7 +31,7 @@ WEIGHTS = Path(__file__).parent / "weights" / "regrade-6m.safetensors"
 """The weights that ship with the package; their model card lies beside them."""
 
 
-class WeightsError(RuntimeError):
+class WeightsError(RegradeError):
     """A file of weights or a checkpoint that cannot be used. The message says what to do."""
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.prediction import Prediction
+from agents.distiller.prediction import Prediction
 from schemas.decision import Component, Condition, Grade, Material, Option, Tier
 
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from agents.distiller.distiller import Distiller, Encoding
 from agents.distiller.files import MODEL, VERSION
+from agents.distiller.prediction import Prediction
 from agents.distiller.thresholds import Thresholds
-from agents.prediction import Prediction
 from schemas.decision import DistillerInfo, Selection, Tier
 from schemas.modality import Modality
 
@@ -25,7 +25,7 @@ class HierarchicalDistillation:
 
     Args:
         distiller: with all tiers.
-        criticality: of a prediction, 0 to 1; `agents.policy.Policy.criticality`.
+        criticality: of a prediction, 0 to 1; `agents.decide.policy.Policy.criticality`.
         thresholds: see `Thresholds`.
     """
 

@@ -1,12 +1,12 @@
-"""The join (house plan, section 4): observations in, revisions of passages out."""
+"""The join: observations in, revisions of passages out. What it promises: `agents/README.md`."""
 
 from agents.join.arrival import (
     BEGINNING,
     Arrival,
     EvidenceKey,
+    Excess,
     Finished,
     JoinConfig,
-    Origin,
     Output,
     Revision,
     TooLate,
@@ -18,10 +18,10 @@ __all__ = [
     "BEGINNING",
     "Arrival",
     "EvidenceKey",
+    "Excess",
     "Finished",
     "Join",
     "JoinConfig",
-    "Origin",
     "Output",
     "Revision",
     "TooLate",

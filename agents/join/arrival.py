@@ -1,9 +1,10 @@
 """What the join takes in and what it gives out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from schemas.feature_record import Origin
 from schemas.modality import Modality
 
 BEGINNING = -(2**62)
@@ -17,17 +18,9 @@ class EvidenceKey(NamedTuple):
     observation_id: str
 
 
-class Origin(NamedTuple):
-    """Where the record of an observation lies (before any forwarding)."""
-
-    topic: str
-    partition: int
-    offset: int
-
-
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An observation that has reached its home partition, encoded."""
+    """An observation that has come to its home partition, encoded."""
 
     unit_id: str
     modality: Modality
@@ -36,7 +29,7 @@ class Arrival:
     """Event time, ms since 1970 UTC."""
     source: str
     origin: Origin
-    features: Any = field(repr=False, compare=False, default=None)
+    encoding: Any = field(repr=False, compare=False, default=None)
     """What the distiller needs of it; the join only carries it."""
     token: Any = field(repr=False, compare=False, default=None)
     """Opaque to the join: names the record to whoever acknowledges it."""
@@ -44,9 +37,6 @@ class Arrival:
     @property
     def key(self) -> EvidenceKey:
         return EvidenceKey(self.modality, self.observation_id)
-
-    def with_token(self, token: Any) -> "Arrival":
-        return replace(self, token=token)
 
 
 ClosedBy = Literal["complete", "window", "provisional"]
@@ -87,13 +77,20 @@ class TooLate:
 
 
 @dataclass(frozen=True, slots=True)
+class Excess:
+    """Output: the passage holds as much evidence as it may, so that this cannot be used."""
+
+    arrival: Arrival
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Output: these records have had their effect, once all outputs before this one have."""
 
     tokens: tuple[Any, ...]
 
 
-Output = Revision | TooLate | Finished
+Output = Revision | TooLate | Excess | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +102,8 @@ class JoinConfig:
     expected: Callable[[str], tuple[Modality, ...]]
     """The modalities that a unit's passage waits for."""
     provisional_after: int | None = None
+    max_evidence: int = 64
+    """Observations that a passage takes."""
 
     def __post_init__(self) -> None:
         if self.window <= 0 or self.grace < 0:

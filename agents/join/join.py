@@ -1,7 +1,7 @@
 """The join: an N-way, event-time, windowed outer join by unit, for one home partition.
 
 A state machine without I/O or clock: `observe` and `advance` take an event and return what is to
-be done, in order. Semantics: house plan, section 4.
+be done, in order. What it promises: `agents/README.md`, "The join".
 """
 
 import heapq
@@ -12,13 +12,14 @@ from itertools import count
 from agents.join.arrival import (
     BEGINNING,
     Arrival,
+    Excess,
     Finished,
     JoinConfig,
     Output,
     Revision,
     TooLate,
 )
-from agents.join.passage import Passage, Stage, ms_of
+from agents.join.passage import Passage, Stage
 from schemas.decision import Decision
 
 
@@ -47,8 +48,8 @@ class Join:
         self.open_passages = 0
         self.duplicates = 0
         self.inseparable = 0
-        self._reached = BEGINNING
-        """How far the watermark had come before a restart, as far as the decision log tells, ms."""
+        self.reached = BEGINNING
+        """How far event time had come before a restart where only the decision log tells, ms."""
         self._units: dict[str, list[Passage]] = {}
         self._timers: list[tuple[int, int, int, Passage]] = []
         self._sequence = count()
@@ -60,10 +61,6 @@ class Join:
 
         Of several revisions of a passage the highest counts; of the same decision_id the first.
         """
-        if decision.status == "final" and decision.passage.closed_by == "window":
-            # The deadline had come. What it made too late then must not open a passage now; the
-            # watermark itself begins anew, or what is replayed would come too late.
-            self._reached = max(self._reached, ms_of(decision.passage.deadline))
         passages = self._units.setdefault(decision.unit_id, [])
         for index, known in enumerate(passages):
             if known.passage_id == decision.passage_id:
@@ -85,10 +82,12 @@ class Join:
         fitting = self._choose(passages, arrival.captured_at)
         if fitting is None:
             retired_at = arrival.captured_at + self.config.window + self.config.grace
-            if retired_at <= max(self.watermark, self._reached):
+            if retired_at <= max(self.watermark, self.reached):
                 return [TooLate(arrival)]
             self._count_inseparable(passages, arrival.captured_at, own=0)
             fitting = self._open(arrival)
+        elif fitting.size >= self.config.max_evidence:
+            return [Excess(arrival)]
         else:
             self._count_inseparable(passages, arrival.captured_at, own=1)
             anchor = fitting.opened_at
@@ -133,6 +132,7 @@ class Join:
 
     def _open(self, arrival: Arrival) -> Passage:
         passage = Passage(arrival.unit_id, arrival.captured_at)
+        passage.behind = self.watermark >= passage.opened_at + self.config.window
         self._add(passage, arrival)
         self._units.setdefault(arrival.unit_id, []).append(passage)
         self._set_timers(passage)
@@ -143,7 +143,7 @@ class Join:
             self.open_passages += 1
         passage.add(arrival)
 
-    def _evaluate(self, passage: Passage) -> Iterator[Output]:
+    def _evaluate(self, passage: Passage, *, retiring: bool = False) -> Iterator[Output]:
         """Decide the passage if it is time to, on all of its evidence."""
         if passage.awaited or passage.stage is Stage.RETIRED:
             return  # a revision must not have less evidence than the last one published
@@ -153,10 +153,13 @@ class Join:
             return
         deadline = passage.opened_at + self.config.window
         complete = not passage.missing(self.config.expected(passage.unit_id))
-        if complete or self.watermark >= deadline:
+        # What opened behind its deadline came in one go, from a handheld say: more is to follow.
+        due = self.watermark >= deadline and not passage.behind
+        if complete or due or retiring:
             yield self._revise(passage, provisional=False)
         elif (
             passage.stage is Stage.OPEN
+            and not passage.behind
             and self.config.provisional_after is not None
             and self.watermark >= passage.opened_at + self.config.provisional_after
         ):
@@ -240,7 +243,7 @@ class Join:
             elif passage.stage is Stage.RETIRED:
                 continue
             elif due is Due.RETIRE:
-                yield from self._evaluate(passage)
+                yield from self._evaluate(passage, retiring=True)
                 yield from self._retire(passage)
                 self._set_timer(passage, Due.FORGET)
             else:

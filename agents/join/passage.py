@@ -4,24 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 from enum import Enum
 from typing import Any
-from uuid import UUID, uuid5
 
 from agents.join.arrival import Arrival, EvidenceKey, Status
 from schemas.decision import Decision
+from schemas.ids import decision_id_of, passage_id_of
 from schemas.modality import Modality
-
-# Any fixed namespace will do; it must never change, or a replay would rename decisions.
-NAMESPACE = UUID("6f0d6c5e-8f5b-5c3e-9d53-2f1e5a0b7c11")
-
-
-def passage_id_of(unit_id: str, opened_at: int) -> str:
-    """The name of the passage of `unit_id` that had opened at `opened_at` when first decided."""
-    return str(uuid5(uuid5(NAMESPACE, unit_id), str(opened_at)))
-
-
-def decision_id_of(passage_id: str, revision: int) -> str:
-    """The name of one revision; it does not depend on the decision's content."""
-    return str(uuid5(UUID(passage_id), str(revision)))
 
 
 def ms_of(time: datetime) -> int:
@@ -44,6 +31,7 @@ class Passage:
 
     __slots__ = (
         "awaited",
+        "behind",
         "members",
         "newest_at",
         "opened_at",
@@ -65,6 +53,8 @@ class Passage:
         self.tokens: list[Any] = []
         """Records that finish when this passage is retired."""
         self.stage = Stage.OPEN
+        self.behind = False
+        """Whether event time had passed its deadline when it opened."""
         self.passage_id: str | None = None
         self.revision = 0
         self.published: frozenset[EvidenceKey] = frozenset()
@@ -100,6 +90,11 @@ class Passage:
         self.tokens.append(arrival.token)
         self.opened_at = min(self.opened_at, arrival.captured_at)
         self.newest_at = max(self.newest_at, arrival.captured_at)
+
+    @property
+    def size(self) -> int:
+        """How many observations it has, those included that have not been replayed yet."""
+        return len(self.members) + len(self.awaited)
 
     def has_news(self) -> bool:
         """Whether there is evidence that no revision lists yet."""

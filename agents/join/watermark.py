@@ -1,119 +1,212 @@
-"""The watermark of one home partition: how far event time has come.
+"""The watermark of one home partition: how far event time has come, from marks alone.
 
-`W = min over the sources that are not idle of (largest captured_at seen) - max_out_of_orderness`
-(house plan, section 4). Processing time and the wall clock are handed in.
+A mark says how far the input partitions are that one extract worker reads (`schemas.mark`). Time
+stands still until every partition of every input topic of the line has been listed; then it is the
+minimum over the partitions that are awake, less `max_out_of_orderness`, and it never goes back.
+Where none is awake it follows the largest of their clocks.
 """
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from statistics import median
 
 from agents.join.arrival import BEGINNING
+from schemas.feature_record import Origin
+from schemas.mark import Mark, SourceProgress
+
+UNSPOKEN_AFTER = 5
+"""A partition is unspoken for after so many marks in succession of some worker without it."""
+AWAITED_FOR = 30_000
+"""How long a partition is awaited whose new owner does not know its event time, ms."""
+
+Partition = tuple[str, int]
 
 
 @dataclass(slots=True)
 class _Source:
-    largest: int | None
-    """Largest captured_at seen, ms."""
-    active_at: float
-    """Processing time of the last sign of life, s."""
-    at_end: bool = False
-    """Everything that the broker holds of it has been read."""
+    """What is known of one input partition."""
+
+    said: SourceProgress
+    generation: int
+    since: int
+    """Offset of the oldest mark that what is known rests on."""
+    clock: int | None
+    """The last event time that was known, ms."""
+    clock_at: int
+    """When it was said: the time of its mark, ms."""
+    lost_at: int | None
+    """When the first mark came that did not know it any more, ms."""
+    without: dict[str, int] = field(default_factory=dict)
+    """By worker: its marks in succession that have come without the partition."""
+
+    @property
+    def unspoken(self) -> bool:
+        return any(marks >= UNSPOKEN_AFTER for marks in self.without.values())
+
+    def at(self, now: int) -> int | None:
+        """Returns its clock; one whose event time has been lost goes on by itself."""
+        if self.clock is None or self.lost_at is None:
+            return self.clock
+        return self.clock + now - self.clock_at
+
+    def awake(self, now: int) -> bool:
+        if self.lost_at is not None and now - self.lost_at >= AWAITED_FOR:
+            return False
+        return self.said.awake or self.lost_at is not None
 
 
 class Watermark:
-    """Follows the sources of one home partition: its modalities, and who forwards to it.
+    """Follows the marks on one home partition.
 
     Args:
-        sources: named by anything hashable; each is expected to speak until it has been idle.
-        max_out_of_orderness: how much older than the newest an observation may be, ms.
-        idle_timeout: how long a source that is read to its end stays awaited, s.
-        now: processing time, s.
-        outage_hold: how long no source counts as idle after an outage, s.
+        topics: the input topics of the line; what marks say of others is ignored.
+        max_out_of_orderness: how far behind the newest an observation may come on time, ms.
+        max_source_lag: how far behind the median of the others the clock of a partition may be
+            that has been read to its end, ms.
+        value: where event time has come already, ms.
+
+    Attributes:
+        value: no observation older than this is expected any more, ms.
+        wrong_clocks: partitions whose clock is wrong, so that they hold nobody.
     """
 
     def __init__(
         self,
-        sources: Iterable[Hashable],
+        topics: Collection[str],
         *,
         max_out_of_orderness: int,
-        idle_timeout: float,
-        now: float,
-        outage_hold: float = 0.0,
+        max_source_lag: int,
+        value: int = BEGINNING,
     ) -> None:
-        self.value = BEGINNING
+        self.value = value
+        self.wrong_clocks: frozenset[Partition] = frozenset()
+        self._topics = frozenset(topics)
         self._lag = max_out_of_orderness
-        self._idle_timeout = idle_timeout
-        self._outage_hold = outage_hold
-        self._sources = {name: _Source(None, now) for name in sources}
-        self._quiet_until = now
-        self._outage = False
+        self._max_source_lag = max_source_lag
+        self._sources: dict[Partition, _Source] = {}
+        self._counts: dict[str, int] = {}
+        self._generation = BEGINNING
+        self._now = BEGINNING
 
-    def observe(self, source: Hashable, captured_at: int, now: float) -> None:
-        """An observation of that event time has been taken from the source."""
-        state = self._sources.setdefault(source, _Source(None, now))
-        if state.largest is None or captured_at > state.largest:
-            state.largest = captured_at
-        state.active_at = now
-
-    def expect(self, source: Hashable, now: float) -> None:
-        """Await this source too: one that others read for us, and that tells us its progress.
-
-        What they have told has been read, so that it is idle as soon as they fall silent.
-        """
-        self._sources.setdefault(source, _Source(None, now, at_end=True))
-
-    def touch(self, source: Hashable, now: float) -> None:
-        """The source spoke, but nothing that has an event time (a dead letter, say)."""
-        self._sources.setdefault(source, _Source(None, now)).active_at = now
-
-    def progress(self, source: Hashable, *, at_end: bool) -> None:
-        """Whether the source has been read to its end."""
-        if source in self._sources:
-            self._sources[source].at_end = at_end
-
-    def is_idle(self, source: Hashable, now: float) -> bool:
-        state = self._sources[source]
-        return state.at_end and now - state.active_at >= self._idle_timeout
-
-    def slowest(self, now: float) -> Hashable | None:
-        """The source that holds the watermark back; None when all are idle."""
-        awake = [s for s in self._sources if not self.is_idle(s, now)]
-        return min(awake, key=self._reached, default=None)
-
-    def reached(self, source: Hashable) -> int:
-        """The largest event time of the source, or `BEGINNING`."""
-        return self._reached(source)
-
-    def advance(self, now: float, wall_ms: int, *, answering: bool, unread: bool = False) -> int:
-        """Move the watermark as far as the sources allow; it never goes back.
+    def take(self, mark: Mark, offset: int, at: int, *, moves: bool = True) -> None:
+        """Takes note of a mark, in the order of their offsets.
 
         Args:
-            now: processing time, s.
-            wall_ms: the wall clock, ms since 1970 UTC.
-            answering: the broker has answered lately. Without it the watermark stands still, and
-                afterwards every source counts as just active, until the stations are back.
-            unread: forwarded records wait to be read, so that no source counts as idle.
+            offset: where the mark lies in the home partition.
+            at: the time of its record, ms; only differences count, and it never goes back.
+            moves: False for a mark that the last owner has taken already: then what is known
+                comes back, and time stays where it was.
         """
-        if not answering:
-            self._outage = True
-            return self.value
-        if self._outage:
-            self._outage = False
-            self._quiet_until = now + self._outage_hold
-            for state in self._sources.values():
-                state.active_at = now
-        waiting = unread or now < self._quiet_until
-        awake = [
-            state.largest
-            for name, state in self._sources.items()
-            if waiting or not self.is_idle(name, now)
-        ]
-        if not awake:
-            self.value = max(self.value, wall_ms - self._lag)
-        elif None not in awake:
-            self.value = max(self.value, min(t for t in awake if t is not None) - self._lag)
-        return self.value
+        self._now = max(self._now, at)
+        listed = {
+            (said.topic, said.partition)
+            for said in mark.sources
+            if said.topic in self._topics and self._accept(said, mark, offset)
+        }
+        self._count(mark, accepted=bool(listed))
+        for partition, source in list(self._sources.items()):
+            if partition not in listed:
+                source.without[mark.worker] = source.without.get(mark.worker, 0) + 1
+                if source.unspoken and partition[1] >= self._counts.get(partition[0], 0):
+                    del self._sources[partition]  # its topic has been made anew with fewer
+        if moves and (reached := self._reached()) is not None:
+            self.value = max(self.value, reached - self._lag)
 
-    def _reached(self, source: Hashable) -> int:
-        largest = self._sources[source].largest
-        return BEGINNING if largest is None else largest
+    def vouched(self, origin: Origin) -> bool:
+        """Whether a mark has said that what lay at `origin` has had its effect."""
+        source = self._sources.get((origin.topic, origin.partition))
+        return source is not None and origin.offset < source.said.next_offset
+
+    @property
+    def oldest(self) -> int | None:
+        """The offset of the oldest mark that still counts; None: none has come."""
+        return min((source.since for source in self._sources.values()), default=None)
+
+    def holding(self) -> Iterator[str]:
+        """Names what holds event time back, for a log: partitions that have not been listed or
+        are unspoken for, else those with the smallest clock."""
+        waiting = [f"{t}[{p}]" for t, p in self._required() if self._stands_still((t, p))]
+        if waiting or not self._sources:
+            yield from waiting or self._topics - self._counts.keys()
+            return
+        clocks = {p: s.at(self._now) for p, s in self._sources.items() if s.awake(self._now)}
+        known = [clock for clock in clocks.values() if clock is not None]
+        for (topic, number), clock in clocks.items():
+            if clock is not None and clock == min(known):
+                yield f"{topic}[{number}]"
+
+    # -- what marks say ---------------------------------------------------------------------
+
+    def _accept(self, said: SourceProgress, mark: Mark, offset: int) -> bool:
+        """Whether what a mark says of one partition counts; then it replaces what was known."""
+        known = self._sources.get((said.topic, said.partition))
+        if known is not None and not known.unspoken:
+            stale = mark.generation < known.generation or (
+                mark.generation == known.generation and said.next_offset < known.said.next_offset
+            )
+            if stale:
+                return False
+        since, clock, clock_at, lost_at = offset, said.event_time, self._now, None
+        if clock is None and known is not None and known.clock is not None:
+            # The new owner does not know how far it was: what was known goes on by itself.
+            since, clock, clock_at = known.since, known.clock, known.clock_at
+            lost_at = known.lost_at if known.lost_at is not None else self._now
+        self._sources[said.topic, said.partition] = _Source(
+            said, mark.generation, since, clock, clock_at, lost_at
+        )
+        return True
+
+    def _count(self, mark: Mark, *, accepted: bool) -> None:
+        """Takes note of how many partitions there are: within a generation the largest count."""
+        counts = {t: n for t, n in mark.partitions.items() if t in self._topics}
+        if mark.generation > self._generation or (accepted and mark.generation < self._generation):
+            self._generation, self._counts = mark.generation, counts
+        elif mark.generation == self._generation:
+            for topic, count in counts.items():
+                self._counts[topic] = max(count, self._counts.get(topic, 0))
+
+    # -- what follows -----------------------------------------------------------------------
+
+    def _required(self) -> Iterator[Partition]:
+        for topic in self._topics:
+            for number in range(self._counts.get(topic, 0)):
+                yield topic, number
+
+    def _stands_still(self, partition: Partition) -> bool:
+        """Whether time stands still because of this partition."""
+        source = self._sources.get(partition)
+        if source is None or source.unspoken:
+            return True
+        return source.said.event_time is None and not source.said.at_end
+
+    def _reached(self) -> int | None:
+        """Returns how far event time has come; None where it stands still."""
+        now = self._now
+        if not self._topics <= self._counts.keys() or not all(self._counts.values()):
+            return None
+        if any(map(self._stands_still, {*self._required(), *self._sources})):
+            return None
+        clocks = [
+            (clock, partition, source)
+            for partition, source in self._sources.items()
+            if (clock := source.at(now)) is not None
+        ]
+        clocks.sort(key=lambda item: item[:2])
+        times = [clock for clock, _, _ in clocks]
+        self.wrong_clocks = frozenset(
+            partition
+            for index, (_, partition, source) in enumerate(clocks)
+            if source.said.at_end and self._lags(times, index)
+        )
+        awake = [c for c, p, s in clocks if s.awake(now) and p not in self.wrong_clocks]
+        if awake:
+            return awake[0]
+        return clocks[-1][0] if clocks else None
+
+    def _lags(self, clocks: list[int], index: int) -> bool:
+        """Whether the clock at `index` of the sorted ones lies too far behind the median of the
+        others."""
+        allowed = clocks[index] + self._max_source_lag
+        if clocks[-1] <= allowed:
+            return False
+        return median(clocks[:index] + clocks[index + 1 :]) > allowed

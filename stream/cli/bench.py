@@ -10,8 +10,8 @@ from stream.cli.output import out, result
 from stream.cli.progress import stages
 
 if TYPE_CHECKING:
-    from agents.distiller.circuits.benchmark import Report
-    from agents.distiller.circuits.timing import Timing
+    from agents.lab.circuit_benchmark.benchmark import Report
+    from agents.lab.circuit_benchmark.timing import Timing
 
 app = typer.Typer(no_args_is_help=True, help="Measure how fast it is.")
 
@@ -33,7 +33,7 @@ def circuit(
     import os
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # lightning.qubit reads it as it is loaded
-    from agents.distiller.circuits.benchmark import benchmark
+    from agents.lab.circuit_benchmark.benchmark import benchmark
 
     with stages(quiet=as_json) as bar:
         report = benchmark(

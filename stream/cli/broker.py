@@ -20,7 +20,7 @@ def broker(
 
     For trying things out, never for production.
     """
-    from stream.embedded import EmbeddedBroker
+    from stream.kafka.embedded import EmbeddedBroker
 
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

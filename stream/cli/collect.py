@@ -12,8 +12,8 @@ import typer
 from stream.cli.options import Bootstrap, Json, Prefix
 
 if TYPE_CHECKING:
-    from stream.collect import Collected
-    from stream.collect.collect import Progress
+    from stream.replay.collect import Collected
+    from stream.replay.collect.collect import Progress
 
 LIMIT = 24_000
 """As many as training takes of simulated units in their place; some 2 GB of memory."""
@@ -37,7 +37,7 @@ def collect(
     Reads the decisions and then the records that they name; changes nothing on the cluster.
     Records that retention has deleted are counted and left out.
     """
-    from stream.collect import collect as run
+    from stream.replay.collect import collect as run
     from stream.settings import Settings
 
     settings = Settings.load(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)

@@ -10,7 +10,7 @@ from stream.cli.options import Bootstrap, Prefix
 
 if TYPE_CHECKING:
     from schemas.decision import Decision
-    from stream.decision_reader import DecisionReader
+    from stream.clients.decision_reader import DecisionReader
 
 
 def decisions(
@@ -34,7 +34,7 @@ def decisions(
     With a group a decision is committed after it has been printed. Without one, all decisions
     are read from the beginning.
     """
-    from stream.decision_reader import DecisionReader
+    from stream.clients.decision_reader import DecisionReader
     from stream.settings import Settings
 
     if group and from_beginning:

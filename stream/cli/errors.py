@@ -1,6 +1,5 @@
 """What goes wrong, as one line that says what to do."""
 
-import sys
 from typing import Any
 
 import typer
@@ -21,8 +20,10 @@ def describe(error: BaseException) -> str:
         return _usage(error)
     if isinstance(error, typer.Abort):
         return "aborted"
+    from schemas.errors import RegradeError  # numpy and more; not for `--help`
+
     text = _line(str(error))
-    if isinstance(error, _expected()):
+    if isinstance(error, RegradeError):
         return text
     return (
         f"unexpected {type(error).__name__}{': ' if text else ''}{text};"
@@ -41,23 +42,6 @@ def _usage(error: Any) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "regrade"
     return f"{message[:1].lower()}{message[1:]}; see `{path} --help`"
-
-
-def _expected() -> tuple[type[BaseException], ...]:
-    """The errors whose message is meant for the user; of heavy modules only if they are loaded."""
-    from schemas.errors import RecordError
-    from stream.errors import RegradeError
-
-    found: list[type[BaseException]] = [RegradeError, RecordError]
-    for module, name in (
-        ("agents.plant_table", "PlantTableError"),
-        ("agents.distiller.files", "WeightsError"),
-        ("agents.distiller.circuits.backend", "BackendError"),
-        ("agents.evaluation.wheels", "DataUnavailable"),
-    ):
-        if module in sys.modules:
-            found.append(getattr(sys.modules[module], name))
-    return tuple(found)
 
 
 def _line(text: str) -> str:

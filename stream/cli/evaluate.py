@@ -11,7 +11,6 @@ import typer
 from stream.cli.options import Json
 from stream.cli.output import result
 from stream.cli.progress import stages
-from stream.errors import MissingExtra
 
 
 def evaluate(
@@ -40,11 +39,13 @@ def evaluate(
     """
     for package in ("matplotlib", "sklearn"):
         if find_spec(package) is None:
+            from stream.errors import MissingExtra
+
             raise MissingExtra(
                 f"{package} is not installed; run `pip install 'regrade[evaluate]'` for evaluations"
             )
-    from agents.evaluation.config import EvaluationConfig
-    from agents.evaluation.report import evaluate as run
+    from agents.lab.evaluation.config import EvaluationConfig
+    from agents.lab.evaluation.report import evaluate as run
 
     cores = workers or os.cpu_count() or 1
     config = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stream.cli.output import err
 
 if TYPE_CHECKING:
-    from agents.distiller.fitting import Progress
+    from agents.lab.training.fitting import Progress
 
 
 @contextmanager

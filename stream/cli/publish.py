@@ -10,8 +10,8 @@ from stream.cli.options import Bootstrap, Json, Prefix
 
 if TYPE_CHECKING:
     from schemas.observation import Payload
+    from stream.clients.station import Receipt
     from stream.settings import Settings
-    from stream.station import Receipt
 
 ModalityName = Literal["visual", "spectral", "text", "thermal", "acoustic", "battery"]
 
@@ -80,7 +80,7 @@ async def _publish(
     captured_at: int | None,
     observation_id: str | None,
 ) -> "Receipt":
-    from stream.station import Station
+    from stream.clients.station import Station
 
     async with Station(source=source, settings=settings) as station:
         return await station.publish(unit_id, payload, captured_at, observation_id)

@@ -8,7 +8,7 @@ import typer
 from stream.cli.options import Bootstrap, Json, Prefix
 
 if TYPE_CHECKING:
-    from agents.simulator import LinePlan
+    from agents.lab.simulator import LinePlan
     from stream.demo.line import Line
     from stream.demo.tally import Tally
     from stream.settings import Settings
@@ -54,7 +54,7 @@ def simulate(
     from stream.settings import Settings
 
     settings = Settings.load(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
-    from agents.simulator import LinePlan, LineTiming
+    from agents.lab.simulator import LinePlan, LineTiming
 
     timing = LineTiming(dropout, span, max_delay, duplicates)
     # A second stay must be a stay of its own.
@@ -80,7 +80,7 @@ def _line(
     settings: "Settings", plan: "LinePlan", foreign: float, damaged: int, late: int
 ) -> "Line":
     from stream.demo.line import Line
-    from stream.topics import Topics
+    from stream.kafka.topics import Topics
 
     horizon = settings.window_ms + settings.grace_ms + settings.max_out_of_orderness_ms
     return Line(

@@ -9,7 +9,7 @@ from stream.cli.options import Bootstrap, Json, Prefix
 from stream.cli.output import err, out, result
 
 if TYPE_CHECKING:
-    from stream.topics import TopicReport
+    from stream.kafka.topics import TopicReport
 
 app = typer.Typer(no_args_is_help=True, help="Create the topics, or check them.")
 
@@ -23,8 +23,8 @@ def create(
     as_json: Json = False,
 ) -> int:
     """Make the topics that do not exist yet; the others stay as they are. Then check them all."""
+    from stream.kafka.topics import check_topics, create_topics
     from stream.settings import Settings
-    from stream.topics import check_topics, create_topics
 
     settings = Settings.load(
         bootstrap_servers=bootstrap_servers,
@@ -49,8 +49,8 @@ def check(
     bootstrap_servers: Bootstrap = None, topic_prefix: Prefix = None, as_json: Json = False
 ) -> int:
     """Check reachability, partition counts, retention and message sizes; changes nothing."""
+    from stream.kafka.topics import check_topics
     from stream.settings import Settings
-    from stream.topics import check_topics
 
     settings = Settings.load(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
     report = asyncio.run(check_topics(settings))

@@ -11,7 +11,7 @@ from stream.cli.output import result
 from stream.cli.progress import stages
 
 if TYPE_CHECKING:
-    from agents.distiller.training import TrainResult
+    from agents.lab.training.training import TrainResult
 
 
 def train(
@@ -65,8 +65,8 @@ def train(
     """
     if resume and checkpoint is None:
         raise typer.BadParameter("--resume needs --checkpoint FILE to go on from")
-    from agents.distiller.training import TrainConfig
-    from agents.distiller.training import train as run
+    from agents.lab.training.training import TrainConfig
+    from agents.lab.training.training import train as run
 
     given = {
         "weights": out,

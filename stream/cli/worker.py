@@ -34,10 +34,10 @@ def worker(
         log_level=log_level,
     )
     # What a plant supplies itself, checked before Faust starts: its errors are tracebacks.
-    from agents.disassembly import DisassemblyTable
+    from agents.decide.disassembly import DisassemblyTable
+    from agents.decide.policy import Policy
     from agents.distiller.circuits.backend import backend
     from agents.distiller.files import WEIGHTS, load_model
-    from agents.policy import Policy
 
     load_model(settings.weights_path or WEIGHTS)
     backend(settings.quantum.device, settings.quantum.shots)

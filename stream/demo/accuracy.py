@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.simulator import Labels
+from agents.lab.simulator import Labels
 from schemas.decision import Decision
 
 

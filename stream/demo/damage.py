@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from agents.simulator import simulate_unit
+from agents.lab.simulator import simulate_unit
 from schemas.codec import encode
 from schemas.modality import Modality
 from schemas.observation import Observation

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from agents.simulator import LinePlan, LineTiming
+from agents.lab.simulator import LinePlan, LineTiming
 from schemas.modality import MODALITIES
-from stream.audit import AuditReport, audit
 from stream.demo.line import Item, Line
 from stream.demo.sender import LineSender
 from stream.demo.tally import Tally
 from stream.demo.watch import watching
 from stream.demo.workers import Workers
-from stream.embedded import EmbeddedBroker
 from stream.errors import EmbeddedBrokerError
+from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.topics import Topics, check_topics, create_topics
+from stream.replay.audit import AuditReport, audit
 from stream.settings import Settings
-from stream.topics import Topics, check_topics, create_topics
 
 WINDOW, GRACE, IDLE_TIMEOUT = 8.0, 4.0, 2.0
 """Shorter than a plant's, so that nobody has to wait a minute for the last unit."""

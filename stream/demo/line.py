@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from agents.simulator import LinePlan, PlannedPassage
-from agents.simulator.passages import STATIONS
+from agents.lab.simulator import LinePlan, PlannedPassage
+from agents.lab.simulator.passages import STATIONS
 from schemas.modality import MODALITIES
 from schemas.observation import Observation
-from stream.audit import Damaged, ObservationKey, Produced, ProducedPassage
 from stream.demo.damage import damaged_record
-from stream.topics import Topics
+from stream.kafka.topics import Topics
+from stream.replay.audit import Damaged, ObservationKey, Produced, ProducedPassage
 
 LATE_EVERY_MS = 50
 

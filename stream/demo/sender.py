@@ -13,12 +13,12 @@ from aiokafka.errors import KafkaError
 
 from schemas.codec import encode
 from schemas.observation import Observation
-from stream.connection import client_options, connecting, partition_count, stop_client
 from stream.demo.line import Item, Sent
 from stream.errors import DeliveryError
-from stream.partitioner import home_partition
+from stream.kafka.connection import client_options, connecting, partition_count, stop_client
+from stream.kafka.partitioner import home_partition
+from stream.kafka.topics import Topics
 from stream.settings import Settings, ms
-from stream.topics import Topics
 
 IN_FLIGHT = 500
 RENDERED_AHEAD = 24

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from agents.simulator import Labels
+from agents.lab.simulator import Labels
 from schemas.decision import Decision, Grade, Option
 from schemas.modality import MODALITIES
 from stream.demo.accuracy import accuracy

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from stream.connection import client_options, connecting, partition_count, stop_client
-from stream.decision_reader import DecisionReader
+from stream.clients.decision_reader import DecisionReader
 from stream.demo.tally import Tally
+from stream.kafka.connection import client_options, connecting, partition_count, stop_client
+from stream.kafka.topics import Topics
 from stream.pipeline.progress import PROGRESS_HEADER
 from stream.settings import Settings, ms
-from stream.topics import Topics
 
 
 @contextlib.asynccontextmanager

@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stream.embedded import leashed
-from stream.errors import RegradeError
+from schemas.errors import RegradeError
+from stream.kafka.embedded import leashed
 from stream.settings import PREFIX, Settings
 
 START_TIMEOUT = 90.0

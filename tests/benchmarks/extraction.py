@@ -14,7 +14,7 @@ from statistics import mean
 from support.plain_features import plain_features
 
 from agents.extract.kinds import KINDS, warm_up
-from agents.simulator import simulate_unit
+from agents.lab.simulator import simulate_unit
 from schemas.codec import decode, encode
 from schemas.modality import MODALITIES, Modality
 from schemas.observation import Observation, Payload

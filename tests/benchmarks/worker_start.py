@@ -16,13 +16,13 @@ import time
 from pathlib import Path
 from statistics import median
 
-from agents.simulator import simulate_unit
+from agents.lab.simulator import simulate_unit
 from schemas.modality import MODALITIES
-from stream.decision_reader import DecisionReader
-from stream.embedded import EmbeddedBroker
+from stream.clients.decision_reader import DecisionReader
+from stream.clients.station import Station
+from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.topics import create_topics
 from stream.settings import Settings
-from stream.station import Station
-from stream.topics import create_topics
 
 HERE = Path(__file__).parents[2]
 

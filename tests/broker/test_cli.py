@@ -16,11 +16,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.codec import decode
 from schemas.modality import Modality
-from stream.connection import client_options
-from stream.partitioner import home_partition
+from stream.kafka.connection import client_options
+from stream.kafka.partitioner import home_partition
+from stream.kafka.tail import read_to_end
+from stream.kafka.topics import Topics
 from stream.settings import Settings
-from stream.tail import read_to_end
-from stream.topics import Topics
 
 REGRADE = [sys.executable, "-m", "stream.cli"]
 Regrade = Callable[..., "subprocess.CompletedProcess[str]"]

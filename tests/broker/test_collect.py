@@ -15,22 +15,22 @@ from support.sender import now_ms, observe
 from support.topic_tail import TopicTail
 from support.worker_process import Workers
 
-from agents.distiller.dataset import SHAPES, Dataset
 from agents.distiller.files import save_model
 from agents.distiller.model import HybridCrossModalDistiller, ModelConfig
 from agents.extract.kinds import KINDS, extract
 from agents.join import Arrival, Origin
+from agents.lab.training.dataset import SHAPES, Dataset
 from schemas.codec import encode
 from schemas.decision import Decision
 from schemas.modality import MODALITIES, Modality
 from schemas.observation import Observation
 from stream.cli import main
-from stream.collect import collect
-from stream.connection import client_options
 from stream.errors import CollectError
-from stream.partitioner import home_partition
+from stream.kafka.connection import client_options
+from stream.kafka.partitioner import home_partition
+from stream.kafka.topics import Topics
+from stream.replay.collect import collect
 from stream.settings import Settings
-from stream.topics import Topics
 
 TEXT, BATTERY, THERMAL = Modality.TEXT, Modality.BATTERY, Modality.THERMAL
 DECIDED = 24

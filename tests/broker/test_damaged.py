@@ -14,8 +14,8 @@ from support.topic_tail import TopicTail
 from support.worker_process import Workers
 
 from schemas.modality import MODALITIES
+from stream.kafka.topics import Topics
 from stream.settings import Settings
-from stream.topics import Topics
 
 DAMAGED = 10_000
 GOOD_UNITS = 40

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from stream.pipeline.decision_log import read_decisions
 from support.decisions import a_decision
 from support.kcat import Kcat
 
 from agents.join import Arrival, Origin
 from schemas.decision import Decision
 from schemas.modality import Modality
-from stream.connection import client_options
-from stream.pipeline.decision_log import read_decisions
+from stream.kafka.connection import client_options
+from stream.kafka.topics import Topics
 from stream.settings import Settings
-from stream.topics import Topics
 
 
 @pytest.fixture

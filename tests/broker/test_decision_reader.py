@@ -15,18 +15,18 @@ from support.kcat import Kcat
 from agents.join import Arrival, Origin
 from schemas.decision import Decision
 from schemas.modality import Modality
-from stream.connection import client_options
-from stream.decision_reader import DecisionReader
-from stream.embedded import EmbeddedBroker
+from stream.clients.decision_reader import DecisionReader
 from stream.errors import (
     BrokerUnreachable,
     MissingTopicError,
     ReaderClosed,
     UndecodableDecision,
 )
-from stream.partitioner import home_partition
+from stream.kafka.connection import client_options
+from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.partitioner import home_partition
+from stream.kafka.topics import Topics, check_topics, create_topics
 from stream.settings import Settings
-from stream.topics import Topics, check_topics, create_topics
 
 OPENED = 1_772_366_400_000
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from stream.embedded import EmbeddedBroker
 from stream.errors import BrokerUnreachable, EmbeddedBrokerError
+from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.topics import check_topics, create_topics
 from stream.settings import Settings
-from stream.topics import check_topics, create_topics
 
 
 def settings_for(broker: EmbeddedBroker, **values: object) -> Settings:
@@ -98,7 +98,7 @@ def test_suspended_it_can_be_stopped() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_dies_with_a_parent_that_is_killed() -> None:
     script = (
-        "import time; from stream.embedded import EmbeddedBroker\n"
+        "import time; from stream.kafka.embedded import EmbeddedBroker\n"
         "b = EmbeddedBroker(); b.start(); print(b.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:

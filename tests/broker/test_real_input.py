@@ -28,9 +28,9 @@ from support.worker_process import SHORT, Workers
 
 from schemas.decision import Decision
 from schemas.modality import MODALITIES, Modality
-from stream.partitioner import home_partition
+from stream.kafka.partitioner import home_partition
+from stream.kafka.topics import Topics
 from stream.settings import Settings
-from stream.topics import Topics
 
 SEEN = (Modality.VISUAL, Modality.SPECTRAL, Modality.TEXT)
 Fields = dict[str, Any]

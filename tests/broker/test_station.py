@@ -28,8 +28,7 @@ from schemas.observation import (
     Thermal,
     Visual,
 )
-from stream.connection import client_options, has_idempotence
-from stream.embedded import EmbeddedBroker
+from stream.clients.station import Station
 from stream.errors import (
     BrokerUnreachable,
     BufferFull,
@@ -38,10 +37,11 @@ from stream.errors import (
     RecordTooLarge,
     StationClosed,
 )
-from stream.partitioner import home_partition
+from stream.kafka.connection import client_options, has_idempotence
+from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.partitioner import home_partition
+from stream.kafka.topics import Topics, check_topics, create_topics
 from stream.settings import Settings
-from stream.station import Station
-from stream.topics import Topics, check_topics, create_topics
 
 
 def png() -> bytes:

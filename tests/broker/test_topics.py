@@ -4,14 +4,17 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.limits import Limits
-from stream.connection import client_options
 from stream.errors import BrokerUnreachable, CoPartitionError, MissingTopicError
+from stream.kafka.connection import client_options
+from stream.kafka.topics import Topics, check_topics, create_topics
 from stream.settings import Settings
-from stream.topics import Topics, check_topics, create_topics
 
 
 async def make(settings: Settings, **partitions: int) -> None:
-    """Topics with other partition counts than `create_topics` gives."""
+    """Topics with other partition counts than `create_topics` gives.
+
+    `create_topics`, which each test calls next, waits until the broker shows them.
+    """
     admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
     await admin.create_topics(

@@ -15,9 +15,9 @@ from support.worker_process import SHORT, Workers
 
 from schemas.decision import Decision
 from schemas.modality import MODALITIES, Modality
-from stream.connection import client_options
+from stream.kafka.connection import client_options
+from stream.kafka.topics import Topics, create_topics
 from stream.settings import Settings
-from stream.topics import Topics, create_topics
 
 SOME = (Modality.VISUAL, Modality.TEXT)
 REST = tuple(m for m in MODALITIES if m not in SOME)

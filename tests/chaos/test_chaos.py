@@ -6,10 +6,10 @@ import pytest
 from support.load import Load
 from support.worker_process import SHORT, Workers
 
-from stream.audit import AuditReport, Outcome
-from stream.embedded import EmbeddedBroker
+from stream.kafka.embedded import EmbeddedBroker
+from stream.kafka.topics import Topics, create_topics
+from stream.replay.audit import AuditReport, Outcome
 from stream.settings import Settings
-from stream.topics import Topics, create_topics
 
 pytestmark = pytest.mark.timeout(280)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from agents.simulator import LinePlan, LineTiming, ScheduledObservation
-from stream.audit import AuditReport, ObservationKey, Produced, ProducedPassage, audit
+from agents.lab.simulator import LinePlan, LineTiming, ScheduledObservation
+from stream.clients.station import Station
+from stream.replay.audit import AuditReport, ObservationKey, Produced, ProducedPassage, audit
 from stream.settings import Settings
-from stream.station import Station
 
 IN_FLIGHT = 200
 

@@ -1,6 +1,6 @@
 """Measured data that other packages ship: a photograph, a spectrum, a work order.
 
-Wheels are kept in REGRADE_TEST_CACHE, or where `agents.evaluation.wheels` keeps them.
+Wheels are kept in REGRADE_TEST_CACHE, or where `agents.lab.evaluation.wheels` keeps them.
 """
 
 import csv
@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.evaluation.real.data import CHEMOTOOLS, NESTOR
-from agents.evaluation.wheels import Wheel, cache_folder
+from agents.lab.evaluation.real.data import CHEMOTOOLS, NESTOR
+from agents.lab.evaluation.wheels import Wheel, cache_folder
 
 CACHE_VARIABLE = "REGRADE_TEST_CACHE"
 PHOTOGRAPH_SHA256 = "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c"

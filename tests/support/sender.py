@@ -7,13 +7,13 @@ from typing import Any, Literal, Self
 
 from confluent_kafka import Producer
 
-from agents.simulator import simulate_unit
+from agents.lab.simulator import simulate_unit
 from schemas.codec import encode
 from schemas.modality import MODALITIES, Modality
 from schemas.observation import Observation
-from stream.partitioner import home_partition
+from stream.kafka.partitioner import home_partition
+from stream.kafka.topics import Topics
 from stream.settings import Settings
-from stream.topics import Topics
 
 Headers = list[tuple[str, bytes | None]]
 ANY = -1

@@ -7,7 +7,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.decision import Decision
-from stream.connection import client_options, partition_count
+from stream.kafka.connection import client_options, partition_count
 from stream.settings import Settings
 
 

@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from schemas.errors import RegradeError
+
 Readout = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From angles q, k (..., P, n) and weights (P, L, n, 2) in radians to z (..., P, n)."""
 
 EXACT = "exact"
 
 
-class BackendError(ValueError):
+class BackendError(RegradeError):
     """There is no such device here, or it cannot do what it was asked; says what to do."""
 
 

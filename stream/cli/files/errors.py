@@ -1,6 +1,6 @@
 """What is wrong with a file."""
 
-from stream.errors import RegradeError
+from schemas.errors import RegradeError
 
 
 class FileProblem(RegradeError):

@@ -4,14 +4,14 @@ from collections import Counter
 
 import pytest
 
-from agents.simulator import LinePlan, LineTiming
+from agents.lab.simulator import LinePlan, LineTiming
 from schemas.codec import decode
 from schemas.errors import RecordError
 from schemas.observation import Observation
-from stream.audit import ObservationKey
 from stream.demo.damage import KINDS
 from stream.demo.line import Line, Sent, Spoilt
-from stream.topics import Topics
+from stream.kafka.topics import Topics
+from stream.replay.audit import ObservationKey
 
 START = 1_767_225_600_000
 

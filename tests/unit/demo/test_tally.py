@@ -3,11 +3,11 @@
 import io
 
 import pytest
+from agents.join.driver import JoinTestDriver
 from rich.console import Console
 
 from agents.join import JoinConfig
-from agents.join.driver import JoinTestDriver
-from agents.simulator import LinePlan, LineTiming
+from agents.lab.simulator import LinePlan, LineTiming
 from schemas import Disassembly, Modality, RemovalStep
 from stream.demo.board import board
 from stream.demo.line import Line, Sent
@@ -16,7 +16,7 @@ from stream.demo.sender import crc32_partition
 from stream.demo.tally import Tally, percentile
 from stream.demo.words import bar, duration, removal
 from stream.demo.workers import last_words, restored_partitions
-from stream.topics import Topics
+from stream.kafka.topics import Topics
 
 
 def test_percentiles() -> None:

@@ -5,11 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from agents.distiller.dataset import SHAPES, Dataset, simulate
 from agents.distiller.model import HybridCrossModalDistiller, ModelConfig
-from schemas.decision import Tier
-
-from .examples import network
+from agents.lab.training.dataset import SHAPES, Dataset, simulate
 
 
 @pytest.fixture(scope="session")
@@ -23,14 +20,6 @@ def model() -> HybridCrossModalDistiller:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return HybridCrossModalDistiller(ModelConfig(SHAPES)).double().eval()
-
-
-@pytest.fixture(scope="session")
-def teacher() -> HybridCrossModalDistiller:
-    """It has opinions; whether they are right does not matter here."""
-    model = network(5, top=Tier.CLASSICAL, hidden=24).float()
-    model.trunks[0].out.weight.mul_(4)
-    return model
 
 
 @pytest.fixture(scope="session", autouse=True)

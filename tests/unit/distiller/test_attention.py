@@ -4,13 +4,12 @@ from math import pi
 
 import pytest
 import torch
+from support.networks import encodings, masks, network, numbers, only
 from torch import nn
 
 from agents.distiller.attention import VARIANTS, QuantumCrossAttention, Variant, attention
 from agents.distiller.readouts import READOUTS, polynomial
 from schemas.decision import Tier
-
-from .examples import encodings, masks, network, numbers, only
 
 B, M, D, N = 5, 6, 32, 8
 PAIRS = [(s, t) for s in range(M) for t in range(M) if s != t]

@@ -15,7 +15,7 @@ import pytest
 import torch
 from support.encodings import encode
 
-from agents.distiller.cost import multiply_adds
+from agents.decide.policy import Policy
 from agents.distiller.distiller import Distiller, Encoding
 from agents.distiller.files import (
     MODEL,
@@ -27,10 +27,10 @@ from agents.distiller.files import (
 )
 from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.distiller.model import MissingData, NoEvidence
+from agents.distiller.prediction import Prediction
 from agents.extract.kinds import KINDS, extract
-from agents.policy import Policy
-from agents.prediction import Prediction
-from agents.simulator import simulate_unit
+from agents.lab.simulator import simulate_unit
+from agents.lab.training.cost import multiply_adds
 from schemas.decision import Component, Condition, Grade, Material, Option, Tier
 from schemas.modality import MODALITIES, Modality
 from schemas.observation import Payload
@@ -266,7 +266,7 @@ def test_inference_needs_neither_pennylane_nor_the_simulator() -> None:
     code = (
         "import sys; from agents.distiller.distiller import Distiller; Distiller.load();"
         "from agents.distiller.hierarchy import HierarchicalDistillation;"
-        "print([m for m in ('pennylane', 'agents.simulator') if m in sys.modules])"
+        "print([m for m in ('pennylane', 'agents.lab.simulator') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -4,11 +4,10 @@ from math import pi
 
 import pytest
 import torch
+from support.circuits import assert_equal, expectations
 
 from agents.distiller.attention import Variant
 from agents.distiller.extractor import QuantumFeatureExtractor
-
-from .circuits.examples import assert_equal, expectations
 
 
 def extractor(

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
+from support.networks import numbers
 
 from agents.distiller.heads import HEADS, LOGITS, losses, predictions, probabilities, split
 from schemas.decision import Component, Condition, Grade, Material, Option, Tier
-
-from .examples import numbers
 
 
 def test_order_is_that_of_the_enums() -> None:

@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.networks import encodings, masks, network
 
 from agents.distiller.distiller import Distiller, Encoding
 from agents.distiller.files import MODEL, VERSION
 from agents.distiller.hierarchy import FEWEST, HierarchicalDistillation
 from agents.distiller.model import NoEvidence
+from agents.distiller.prediction import Prediction
 from agents.distiller.thresholds import Thresholds
-from agents.prediction import Prediction
 from schemas.decision import Component, Condition, Grade, Material, Option, Tier
 from schemas.modality import MODALITIES, Modality
-
-from .examples import encodings, masks, network
 
 CLASSICAL, SMALL, MEDIUM, LARGE = Tier
 Unit = dict[Modality, Encoding]

@@ -5,15 +5,14 @@ from itertools import combinations
 
 import pytest
 import torch
+from support.networks import M, encodings, masks, network, only
 from torch import Tensor
 
-from agents.distiller.dataset import Dataset
 from agents.distiller.heads import HEADS, LOGITS
 from agents.distiller.model import HybridCrossModalDistiller, MissingData, NoEvidence
+from agents.lab.training.dataset import Dataset
 from schemas.decision import Tier
 from schemas.modality import MODALITIES, Modality
-
-from .examples import M, encodings, masks, network, only
 
 TIERS = list(Tier)
 B = 9

@@ -5,12 +5,11 @@ from math import comb, pi
 
 import pytest
 import torch
+from support.networks import M, encodings, masks, network, only
 
 from agents.distiller.readouts import READOUTS
 from agents.distiller.tiers import FinalCircuit, TripleCircuits
 from schemas.decision import Tier
-
-from .examples import M, encodings, masks, network, only
 
 B, D, N = 5, 8, 6
 TRIPLES = list(combinations(range(M), 3))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from agents.extract.kinds import CLIP, KINDS, extract
 from agents.extract.spectrum import SETTINGS as SPECTRUM
-from agents.simulator import simulate_unit
+from agents.lab.simulator import simulate_unit
 from schemas.errors import RecordError, TooLarge, UnusablePayload
 from schemas.limits import DEFAULT_LIMITS
 from schemas.modality import MODALITIES, Modality

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from agents.extract import kinds, note
 from agents.extract.kinds import CLIP, KINDS, PayloadKind, extract
-from agents.simulator import simulate_unit
+from agents.lab.simulator import simulate_unit
 from schemas.errors import RecordError, TooLarge, UnusablePayload
 from schemas.modality import MODALITIES, Modality
 from schemas.observation import Payload, Text, Thermal, Visual
@@ -131,7 +131,7 @@ def test_warming_up_compiles_every_kernel_once() -> None:
     code = """
 from agents.extract import cycle_table, image, note, sound, spectrum, thermal_grid
 from agents.extract.kinds import KINDS, warm_up
-from agents.simulator import simulate_unit
+from agents.lab.simulator import simulate_unit
 
 def compiled():
     modules = (cycle_table, image, note, sound, spectrum, thermal_grid)

@@ -15,7 +15,7 @@ from PIL import Image
 from support.plain_features import plain_features
 
 from agents.extract.kinds import CLIP, KINDS
-from agents.simulator import simulate_unit
+from agents.lab.simulator import simulate_unit
 from schemas.modality import MODALITIES, Modality
 from schemas.observation import Acoustic, Battery, Payload, Spectral, Text, Thermal, Visual
 

@@ -18,7 +18,7 @@ from schemas import (
     Thermal,
     Visual,
 )
-from schemas.observation import MAX_TIME_MS
+from schemas.times import MAX_TIME_MS, MIN_TIME_MS
 
 
 def image(kind: str, width: int = 24, height: int = 16) -> bytes:
@@ -129,7 +129,7 @@ observations = st.builds(
     Observation,
     unit_ids,
     names,
-    st.integers(0, MAX_TIME_MS),
+    st.integers(MIN_TIME_MS, MAX_TIME_MS),
     names,
     st.one_of(visuals, spectra(), texts, thermals, acoustics, batteries()),
 )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import MODALITIES, Limits, Modality, Observation, RecordError, decode, encode
-from schemas.avro import FINGERPRINTS, MARKER
+from schemas.avro import SCHEMAS
 
 from .strategies import OBSERVATIONS
 
@@ -46,7 +46,7 @@ def test_random_bytes(modality: Modality, value: bytes) -> None:
 @settings(max_examples=300, deadline=None)
 @given(modalities, st.binary(max_size=300))
 def test_random_avro_bodies(modality: Modality, body: bytes) -> None:
-    usable(MARKER + FINGERPRINTS[modality] + body, modality)
+    usable(SCHEMAS[modality].header + body, modality)
 
 
 json_values = st.recursive(

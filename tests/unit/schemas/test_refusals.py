@@ -27,8 +27,9 @@ from schemas import (
     decode,
     encode,
 )
-from schemas.avro import FINGERPRINTS, HEADER_BYTES, MARKER
+from schemas.avro import SCHEMAS
 from schemas.avro import write as write_avro
+from schemas.single_object import HEADER_BYTES, MARKER
 
 from .strategies import JPEG, OBSERVATIONS, PNG, image, observation
 
@@ -64,8 +65,8 @@ def refuse(value: bytes | None, modality: Modality, limits: Limits = DEFAULT_LIM
         (b"\x00\x00\x00\x00\x07abc", NotSupportedYet, "registry"),
         (MARKER, Malformed, "10 bytes"),
         (MARKER + b"12345678", UnknownSchema, b"12345678".hex()),
-        (MARKER + FINGERPRINTS[M.TEXT], UnknownSchema, "text observation on a battery topic"),
-        (MARKER + FINGERPRINTS[M.BATTERY], Malformed, "truncated or damaged"),
+        (SCHEMAS[M.TEXT].header, UnknownSchema, "text observation on a battery topic"),
+        (SCHEMAS[M.BATTERY].header, Malformed, "truncated or damaged"),
         (BATTERY_AVRO[:-1], Malformed, "truncated or damaged"),
         (BATTERY_AVRO + b"\x00", Malformed, "1 bytes follow"),
         (BATTERY_AVRO[:HEADER_BYTES] + b"\x01" + b"u" * 20, Malformed, "damaged"),
@@ -102,14 +103,14 @@ def test_bytes(value: bytes | None, error: type[RecordError], says: str) -> None
         (M.TEXT, {"unit_id": None}, "unit_id: Field required"),
         (M.TEXT, {"observation_id": ""}, "observation_id"),
         (M.TEXT, {"source": "a\nb"}, "source"),
-        (M.TEXT, {"captured_at": "12"}, "captured_at '12' is not RFC 3339"),
-        (M.TEXT, {"captured_at": "2025-01-31T08:00:00"}, "with an offset"),
-        (M.TEXT, {"captured_at": "2025-02-30T08:00:00Z"}, "is not RFC 3339"),
-        (M.TEXT, {"captured_at": "٢٠٢٥-01-31T08:00:00Z"}, "is not RFC 3339"),
-        (M.TEXT, {"captured_at": "0001-01-01T00:00:00+23:59"}, "not in ms since 1970"),
-        (M.TEXT, {"captured_at": -1}, "captured_at -1 is not in ms"),
-        (M.TEXT, {"captured_at": 10**18}, "not in ms"),
-        (M.TEXT, {"captured_at": 10**30}, "not in ms"),
+        (M.TEXT, {"captured_at": "12"}, "captured_at '12' is not ISO 8601"),
+        (M.TEXT, {"captured_at": "2025-01-31T08:00:00"}, "of which zone"),
+        (M.TEXT, {"captured_at": "2025-02-30T08:00:00Z"}, "is not ISO 8601"),
+        (M.TEXT, {"captured_at": "٢٠٢٥-01-31T08:00:00Z"}, "is not ISO 8601"),
+        (M.TEXT, {"captured_at": "0001-01-01T00:00:00+23:59"}, "send ms since 1970"),
+        (M.TEXT, {"captured_at": -1}, "captured_at -1 is not between"),
+        (M.TEXT, {"captured_at": 10**18}, "send ms since 1970"),
+        (M.TEXT, {"captured_at": 10**30}, "send ms since 1970"),
         (M.TEXT, {"captured_at": 1.5}, "captured_at: Input should be a valid integer"),
         (M.TEXT, {"captured_at": True}, "captured_at: Input should be a valid integer"),
         (M.TEXT, {"modality": "visual"}, "modality: Input should be 'text'"),

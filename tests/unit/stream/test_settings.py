@@ -6,9 +6,18 @@ import pytest
 from pydantic import ValidationError
 
 from agents.distiller.thresholds import Thresholds
+from agents.lab.evaluation import wheels
 from schemas.modality import MODALITIES, Modality
 from stream.errors import SettingsError
-from stream.settings import CONFIG_VARIABLE, Quantum, Settings, effective, ms, unknown_variables
+from stream.settings import (
+    CACHE_VARIABLE,
+    CONFIG_VARIABLE,
+    Quantum,
+    Settings,
+    effective,
+    ms,
+    unknown_variables,
+)
 
 
 def sources(settings: Settings) -> dict[str, str]:
@@ -192,6 +201,10 @@ def test_a_named_file_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv(CONFIG_VARIABLE, "/nowhere/plant.toml")
     with pytest.raises(SettingsError, match=r"REGRADE_CONFIG names /nowhere/plant\.toml"):
         Settings.load()
+
+
+def test_the_evaluation_reads_the_variable_that_is_known() -> None:
+    assert CACHE_VARIABLE == wheels.CACHE_VARIABLE
 
 
 def test_misspelt_variables_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
+from support.circuits import angles, assert_equal, expectations
 
 from agents.distiller.circuits import closed_form, contraction, entangled, unentangled
 from agents.distiller.circuits.exact import exact
-
-from .examples import angles, assert_equal, expectations
 
 # Every depth on narrow circuits, every width up to 16, the deepest on the widest.
 CASES = [(n, layers) for n in range(2, 8) for layers in range(1, 5)]

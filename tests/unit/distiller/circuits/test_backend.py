@@ -7,12 +7,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from support.circuits import angles, assert_equal
 
 from agents.distiller.circuits import entangled
 from agents.distiller.circuits.backend import BackendError, backend
 from agents.distiller.circuits.exact import exact
-
-from .examples import angles, assert_equal
 
 DEVICES = ["default.qubit", "default.mixed", "lightning.qubit"]
 

@@ -7,12 +7,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from support.circuits import angles, assert_equal
 
 from agents.distiller.circuits import compiled, entangled
 from agents.distiller.circuits.exact import exact
 from agents.distiller.circuits.kernels.machine import BLOCK
-
-from .examples import angles, assert_equal
 
 SIZES = [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 5]
 

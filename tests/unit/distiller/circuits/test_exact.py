@@ -8,13 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.circuits import angles, assert_equal, expectations
 from torch import Tensor
 
 from agents.distiller.circuits import closed_form, contraction, entangled, unentangled
 from agents.distiller.circuits.bonds import bonds
 from agents.distiller.circuits.exact import exact
-
-from .examples import angles, assert_equal, expectations
 
 Readout = Callable[[Tensor, Tensor, Tensor], Tensor]
 READOUTS = (entangled, exact, unentangled)

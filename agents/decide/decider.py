@@ -1,0 +1,83 @@
+"""The model as the decide step asks it: features to encodings, revisions to decisions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.decide.compose import compose_decision
+from agents.decide.disassembly import DisassemblyTable, plan_disassembly
+from agents.decide.policy import Policy
+from agents.distiller.distiller import Encoding
+from agents.distiller.hierarchy import HierarchicalDistillation
+from agents.distiller.prediction import Prediction
+from agents.join import Revision
+from schemas.decision import Decision
+from schemas.errors import OtherFeatures, RecordError, UnusablePayload
+from schemas.feature_record import FeatureRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Encodes what arrives, and distils, rules, plans and composes what is to be decided."""
+
+    hierarchy: HierarchicalDistillation
+    policy: Policy
+    disassembly: DisassemblyTable
+
+    def encode(self, records: Sequence[FeatureRecord]) -> list[Encoding | RecordError]:
+        """Returns, in order, the encoding of each record, float32 (D,), or why it has none.
+
+        Features that were made in another way than those the model was trained on are refused.
+        """
+        distiller = self.hierarchy.distiller
+        results: list[Encoding | RecordError | None] = [
+            _check(record, distiller.fingerprints.get(record.modality)) for record in records
+        ]
+        usable = [slot for slot, error in enumerate(results) if error is None]
+        for modality in {records[slot].modality for slot in usable}:
+            slots = [slot for slot in usable if records[slot].modality is modality]
+            features = np.stack([records[slot].features for slot in slots])
+            for slot, row in zip(slots, distiller.encode_features(modality, features), strict=True):
+                finite = np.isfinite(row).all()
+                results[slot] = row if finite else UnusablePayload("its encoding is not finite")
+        return [result for result in results if result is not None]
+
+    def decide(self, revisions: Sequence[Revision], decided_at: int) -> list[Decision]:
+        """Returns one decision a revision, in order.
+
+        Args:
+            decided_at: the wall clock, ms since 1970 UTC.
+        """
+        if not revisions:
+            return []
+        units = [{m: a.encoding for m, a in revision.newest.items()} for revision in revisions]
+        predictions = self.hierarchy.distill(units)
+        return [
+            self._decide(revision, prediction, decided_at)
+            for revision, prediction in zip(revisions, predictions, strict=True)
+        ]
+
+    def _decide(self, revision: Revision, prediction: Prediction, decided_at: int) -> Decision:
+        verdict = self.policy.rule_on(prediction)
+        option = verdict.routing.option
+        return compose_decision(
+            revision,
+            prediction,
+            verdict,
+            plan_disassembly(self.disassembly, revision.unit_id, prediction, option),
+            self.hierarchy.info(prediction),
+            decided_at=decided_at,
+            validity=round(self.policy.valid_for_s * 1000),
+        )
+
+
+def _check(record: FeatureRecord, trained_on: str | None) -> OtherFeatures | None:
+    """Returns what is wrong with how the features were made; None: nothing."""
+    if record.fingerprint == trained_on:
+        return None
+    return OtherFeatures(
+        f"{record.modality} features of {record.unit_id} have the fingerprint"
+        f" {record.fingerprint}, the model was trained on {trained_on}; send the observation at"
+        " their origin again once extract and decide workers have the same version"
+    )

@@ -1,6 +1,0 @@
-"""Disassembly: which components of a unit are worth removing, and in which order."""
-
-from agents.disassembly.plan import plan_disassembly
-from agents.disassembly.table import DisassemblyError, DisassemblyTable, Family, Goal, Part
-
-__all__ = ["DisassemblyError", "DisassemblyTable", "Family", "Goal", "Part", "plan_disassembly"]

@@ -1,6 +1,0 @@
-"""The decision policy: what a unit is worth where, and what must never happen to it."""
-
-from agents.policy.policy import Policy, Verdict
-from agents.policy.table import Family, HardRule, OptionTable, PolicyError
-
-__all__ = ["Family", "HardRule", "OptionTable", "Policy", "PolicyError", "Verdict"]

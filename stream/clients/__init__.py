@@ -1,0 +1,1 @@
+"""What producers and consumers import: `station.Station`, `decision_reader.DecisionReader`."""

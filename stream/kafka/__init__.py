@@ -1,0 +1,1 @@
+"""What is Kafka's own: connections, topics, partitioner, transport, the embedded broker."""

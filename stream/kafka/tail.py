@@ -1,0 +1,42 @@
+"""Reads partitions from where a consumer stands to their present end."""
+
+from collections.abc import AsyncIterator, Collection
+from functools import partial
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from stream.kafka.unreadable import fetch_over_unreadable
+
+POLL_MS = 200
+
+
+async def read_to_end(
+    consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]
+) -> AsyncIterator[Any]:
+    """Every record up to the highwater mark, of each partition in order.
+
+    In place of one that aiokafka cannot read comes a record without a value (see
+    `stream.kafka.unreadable`).
+
+    The end is the highwater mark of a fetch, not `end_offsets`: the embedded broker's ListOffsets
+    answers with the middle of the last batch, and what it leaves out would be lost here. The
+    position, unlike the last record's offset, also passes markers and compaction gaps.
+
+    Raises:
+        KafkaError: the partitions cannot be read.
+    """
+    unread = set(partitions)
+    while unread:
+        fetch = partial(consumer.getmany, *unread, timeout_ms=POLL_MS)
+        batches = await fetch_over_unreadable(consumer, fetch)
+        for records in batches.values():
+            for record in records:
+                yield record
+        unread = {tp for tp in unread if not await at_end(consumer, tp)}
+
+
+async def at_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> bool:
+    """Whether a fetch has shown that there is nothing more to read."""
+    highwater = consumer.highwater(partition)
+    return highwater is not None and await consumer.position(partition) >= highwater

@@ -1,0 +1,1 @@
+"""What works on recorded topics: the audit, and collecting training data."""
