@@ -194,7 +194,7 @@ class DistillerInfo(_Record):
 
 
 class Decision(_Record):
-    """One revision of the decision on one passage (house plan, section 6)."""
+    """One revision of the decision on one passage (`schemas/README.md`)."""
 
     decision_id: str
     passage_id: str

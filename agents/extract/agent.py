@@ -211,9 +211,7 @@ class ExtractAgent:
         self._marks[home] = delivery
         self._host.spawn(self._confirm_mark(home, delivery, sent_at))
 
-    async def _confirm_mark(
-        self, home: int, delivery: "asyncio.Future[Any]", sent_at: int
-    ) -> None:
+    async def _confirm_mark(self, home: int, delivery: "asyncio.Future[Any]", sent_at: int) -> None:
         try:
             stamped = await delivery
         except Exception as error:  # the next one says more than this one did

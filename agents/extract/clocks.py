@@ -96,7 +96,9 @@ class StationClocks:
         counting = sorted(self._stations.items(), key=lambda item: item[1].ahead)
         # Behind at the end of the partition there is no backlog to wait for: the clock is wrong.
         late = (
-            wrong_clocks([s.ahead for _, s in counting], self._config.max_source_lag) if at_end else 0
+            wrong_clocks([s.ahead for _, s in counting], self._config.max_source_lag)
+            if at_end
+            else 0
         )
         self.wrong = frozenset(source for source, _ in counting[:late])
         return counting[late][1].ahead + self._answered, True

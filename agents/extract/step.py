@@ -73,9 +73,7 @@ class ExtractStep:
         observations = [item for item in read if isinstance(item, Observation)]
         features = iter(self.config.kind.extract([each.payload for each in observations]))
         return [
-            self._extracted(record, item, next(features))
-            if isinstance(item, Observation)
-            else item
+            self._extracted(record, item, next(features)) if isinstance(item, Observation) else item
             for record, item in zip(records, read, strict=True)
         ]
 

@@ -99,4 +99,4 @@ def _show(found: "Collected", seconds: float) -> None:
         if count:
             typer.echo(f"{count:,} {what}.")
     typer.echo(f"{found.path} (sha256 {found.sha256[:12]}...) in {seconds:g} s")
-    typer.echo(f"To train on them: regrade train --collected {found.path}")
+    typer.echo(f"To train on them: regrade train --out FILE --collected {found.path}")

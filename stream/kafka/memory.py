@@ -72,9 +72,9 @@ class TopicMemory:
         horizon = 2 * self._settings.window_ms + self._settings.grace_ms
         since = await self._time_of(home, first) - horizon - self._settings.max_clock_skew_ms
         async with self._reading(tp) as consumer:
-            consumer.seek(tp, await _first_since(consumer, tp, max(since, 1)))
+            consumer.seek(tp, await first_since(consumer, tp, max(since, 1)))
             async for found in read_to_end(consumer, [tp]):
-                if decision := _decision(found):
+                if decision := our_decision(found):
                     yield decision
 
     async def _time_of(self, home: int, offset: int) -> int:
@@ -105,7 +105,7 @@ class TopicMemory:
             await stop_client(consumer)
 
 
-async def _first_since(consumer: AIOKafkaConsumer, tp: TopicPartition, since: int) -> int:
+async def first_since(consumer: AIOKafkaConsumer, tp: TopicPartition, since: int) -> int:
     """Returns the first offset at or after a time; the beginning where the broker cannot tell."""
     found = (await consumer.offsets_for_times({tp: since})).get(tp)
     if found is not None:
@@ -119,7 +119,9 @@ async def _first_since(consumer: AIOKafkaConsumer, tp: TopicPartition, since: in
     return end
 
 
-def _decision(found: Any) -> Decision | None:
+def our_decision(found: Any) -> Decision | None:
+    """Returns the decision in a record of the decisions topic; None, and a warning in the log, for
+    what others wrote there."""
     try:
         decision = read_decision(found.value or b"")
     except RecordError as error:

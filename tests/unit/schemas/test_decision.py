@@ -1,4 +1,4 @@
-"""The decision record: the house plan's example, its schema, its rounding."""
+"""The decision record: the example of `schemas/README.md`, its schema, its rounding."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
