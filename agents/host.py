@@ -1,6 +1,6 @@
 """What the agents ask of whoever runs them: the stream layer, or a test."""
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from schemas.record import Batch, Outgoing, Reading, TopicPartition
@@ -53,6 +53,7 @@ class Publisher(Protocol):
         """
         ...
 
-    async def send(self, record: Outgoing) -> Awaitable[Any]:
-        """Sends one record; what is returned gives the broker's confirmation."""
+    async def attempt(self, record: Outgoing) -> Any:
+        """Publishes one record and tries no second time; returns what the broker says of it (its
+        `timestamp` and `timestamp_type`), None where it does not confirm it."""
         ...

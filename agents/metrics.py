@@ -32,6 +32,12 @@ class Metrics:
             "Records that came again after their passage had been retired",
             registry=self.registry,
         )
+        self.refused = Counter(
+            "regrade_refused",
+            "Records that a side topic refused for good and that were dropped (side_topics)",
+            ["topic"],
+            registry=self.registry,
+        )
         self.wrong_clocks = Gauge(
             "regrade_wrong_clocks",
             "Stations and input partitions whose clock is far behind the others",

@@ -2,9 +2,7 @@
 
 import base64
 import json
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -15,12 +13,7 @@ from schemas.json_records import RECORDS
 from schemas.limits import Limits
 from schemas.modality import Modality
 from schemas.single_object import Fields
-
-_RFC_3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from schemas.times import parse_time
 
 
 def read(text: bytes, modality: Modality, limits: Limits) -> Fields:
@@ -40,7 +33,7 @@ def read(text: bytes, modality: Modality, limits: Limits) -> Fields:
         raise _first_fault(error) from None
     fields = record.fields()
     if isinstance(record.captured_at, str):
-        fields["captured_at"] = _milliseconds(record.captured_at)
+        fields["captured_at"] = parse_time("captured_at", record.captured_at)
     return fields
 
 
@@ -68,16 +61,3 @@ def _first_fault(error: ValidationError) -> InvalidField | Malformed:
     location = fault["loc"]
     names = [str(name) for name in location if name not in TAGS] if location else []  # type: ignore[attr-defined]
     return InvalidField(f"{'.'.join(names)}: {message}"[:200] if names else message[:200])
-
-
-def _milliseconds(text: str) -> int:
-    """ms since 1970 UTC of an RFC 3339 time with an offset; finer digits are cut off."""
-    try:
-        if not _RFC_3339.fullmatch(text):
-            raise ValueError
-        time = datetime.fromisoformat(text.upper())
-    except ValueError:
-        raise InvalidField(
-            f"captured_at {text[:40]!r} is not RFC 3339 with an offset such as 2025-01-31T08:00:00Z"
-        ) from None
-    return (time - _EPOCH) // timedelta(milliseconds=1)

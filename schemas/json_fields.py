@@ -6,7 +6,7 @@ Avro carries, a plain list of numbers, or a claim check.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, FiniteFloat, Tag
 
 from schemas.ids import MAX_ID, UNIT_ID
 from schemas.times import MAX_TIME_MS, MIN_TIME_MS
@@ -66,14 +66,20 @@ Id = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_ID
 
 UnitId = Annotated[str, Field(json_schema_extra={"pattern": f"^{UNIT_ID.pattern}$"})]
 
+
+def _whole(value: object) -> object:
+    """The integer that a float without a fraction stands for: many writers know no other."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_MILLISECONDS = {"minimum": MIN_TIME_MS, "maximum": MAX_TIME_MS}
+
 CapturedAt = Annotated[
-    Annotated[
-        int, Field(json_schema_extra={"minimum": MIN_TIME_MS, "maximum": MAX_TIME_MS}), Tag("ms")
-    ]
-    | Annotated[str, Field(json_schema_extra={"format": "date-time"}), Tag("rfc3339")],
-    Discriminator(lambda value: "rfc3339" if isinstance(value, str) else "ms"),
+    Annotated[int, BeforeValidator(_whole), Field(json_schema_extra=_MILLISECONDS), Tag("ms")]
+    | Annotated[str, Field(json_schema_extra={"format": "date-time"}), Tag("iso8601")],
+    Discriminator(lambda value: "iso8601" if isinstance(value, str) else "ms"),
 ]
-"""ms since 1970 UTC, or RFC 3339 with an offset."""
+"""Whole ms since 1970 UTC, or ISO 8601 with an offset (`times.parse_time`)."""
 
 
 class LinearAxis(Strict):
@@ -102,6 +108,6 @@ Axis = Annotated[
 ]
 
 TAGS = frozenset(
-    {"base64", "numbers", "rows", "claim_check", "ms", "rfc3339", "linear", "explicit"}
+    {"base64", "numbers", "rows", "claim_check", "ms", "iso8601", "linear", "explicit"}
 )
 """What pydantic puts into the location of an error besides the names of fields."""

@@ -1,4 +1,4 @@
-"""A record as the broker delivered it, and a record that leaves for the broker."""
+"""Records as the broker delivers them, one batch a partition and poll, and what leaves for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Record:
     partition: int
     offset: int
     timestamp: int
-    """The record's Kafka timestamp, ms since 1970 UTC; -1: it carries none."""
+    """The record's Kafka timestamp, ms since 1970 UTC; -1 where there is none."""
     key: bytes | None = field(repr=False)
     value: bytes | None = field(repr=False)
     headers: Headers = field(repr=False, default=())
@@ -28,6 +28,36 @@ class Record:
     @property
     def tp(self) -> TopicPartition:
         return TopicPartition(self.topic, self.partition)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What one poll brought of one partition: at least one record, in the order of the offsets."""
+
+    tp: TopicPartition
+    generation: int
+    """Of the consumer group, in which the records were read."""
+    records: Sequence[Record] = field(repr=False)
+    caught_up_before: bool
+    """Whether the partition had been read to its end just before these records came."""
+    size: int
+    """Bytes of all keys, values and headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far a partition has been read."""
+
+    caught_up: bool
+    """Whether the broker has answered, since the last record was handed out, that there is no more.
+
+    One answer that brings the last records is not enough: the embedded broker tells the end of a
+    piece as the end of the partition.
+    """
+    handed: int
+    """Offset of the last record that was handed out, -1 before the first of this assignment."""
+    answered_at: int | None
+    """When the broker last answered a fetch, ms of a clock that never goes back; None: not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +74,3 @@ class Outgoing:
     """ms since 1970 UTC; None: now."""
     shrinkable: bool = False
     """Whether it may go without its value where the topic refuses its size."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records of one partition in the order of their offsets, as one fetch gave them."""
-
-    tp: TopicPartition
-    generation: int
-    """That of the consumer group in which they were fetched."""
-    records: Sequence[Record]
-    caught_up_before: bool
-    """The partition had been read to its end just before these came."""
-    size: int
-    """Bytes of keys, values and headers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How far a partition has been read."""
-
-    caught_up: bool
-    """Everything that the broker holds of it has been handed out."""
-    handed: int
-    """The last offset that was handed out; -1: none yet."""
-    answered_at: int | None
-    """When the broker last answered a fetch of it, ms; None: not yet."""

@@ -37,6 +37,10 @@ class CoPartitionError(TopicError):
     """Topics that must have the same number of partitions do not, so units would not meet."""
 
 
+class TopicRefused(TopicError):
+    """A topic refuses records for good: its access rules, its policy, or it is gone."""
+
+
 class ClientError(RegradeError):
     """A `Station` or a `DecisionReader` could not do what it was asked."""
 

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from typing import Protocol
 
 from agents.decide.step import DecideStep, Effects, StartingPoint
@@ -207,7 +206,9 @@ class _Home:
         self._agent = agent
         self._first = offset
         self._start = start
-        self._queue: asyncio.Queue[Batch] = asyncio.Queue()  # bounded by the budget of bytes
+        self._queue: asyncio.Queue[tuple[Batch, list[Record]]] = (
+            asyncio.Queue()
+        )  # bounded by the budget of bytes
         self._may_work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -216,10 +217,10 @@ class _Home:
 
     def put(self, batch: Batch) -> None:
         # What comes again within an assignment has been queued already.
-        records = [record for record in batch.records if record.offset >= self.next_offset]
-        if records:
-            self.next_offset = records[-1].offset + 1
-        self._queue.put_nowait(replace(batch, records=records))
+        fresh = [record for record in batch.records if record.offset >= self.next_offset]
+        if fresh:
+            self.next_offset = fresh[-1].offset + 1
+        self._queue.put_nowait((batch, fresh))
 
     def go_on(self) -> None:
         self._may_work.set()
@@ -234,7 +235,7 @@ class _Home:
         self._closed = True
         self._task.cancel()
         while not self._queue.empty():
-            self._agent.host.done(self._queue.get_nowait())
+            self._agent.host.done(self._queue.get_nowait()[0])
 
     def committable(self) -> tuple[int, str] | None:
         offset = self.frontier.committable()
@@ -250,16 +251,16 @@ class _Home:
         self.restored = True
         self._agent.host.resume([self.tp])
         while True:
-            batches = [await self._queue.get()]
+            taken = [await self._queue.get()]
             await self._may_work.wait()
             self._idle.clear()
-            while not self._queue.empty() and sum(len(b.records) for b in batches) < STEP_MAX:
-                batches.append(self._queue.get_nowait())
+            while not self._queue.empty() and sum(len(fresh) for _, fresh in taken) < STEP_MAX:
+                taken.append(self._queue.get_nowait())
             try:
-                await self._work([record for batch in batches for record in batch.records])
+                await self._work([record for _, fresh in taken for record in fresh])
             finally:
                 self._idle.set()
-                for batch in batches:
+                for batch, _ in taken:
                     self._agent.host.done(batch)
             if self.broken:
                 return

@@ -7,7 +7,7 @@ at all (written beside, then renamed).
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -98,3 +98,25 @@ def load_model(path: Path) -> tuple[HybridCrossModalDistiller, str]:
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{path} does not fit this version; train again: {error}") from error
     return model.eval(), sha256
+
+
+def read_fingerprints(path: Path, modalities: Iterable[Modality]) -> dict[Modality, str]:
+    """Which features of each modality a weights file was trained on, as the card beside it says.
+
+    Raises:
+        WeightsError: there is no card, or it does not say so of every modality.
+    """
+    card = path.with_suffix(".json")
+    try:
+        features = json.loads(card.read_text())["features"]
+        return {modality: str(features[modality]) for modality in modalities}
+    except OSError as error:
+        raise WeightsError(
+            f"cannot read {card}, the model card of {path.name}: {error.strerror}; `regrade train` "
+            "writes both"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{card} does not say which features the weights were trained on ({error!r}); "
+            "train again"
+        ) from error

@@ -248,7 +248,7 @@ class HybridCrossModalDistiller(nn.Module):
         """Distil what is known of one unit, or of a batch, from the features of its modalities.
 
         Args:
-            modality_data: features as `agents.features` extracts them, of one unit, `shape`, or of
+            modality_data: features as `agents.extract` makes them, of one unit, `shape`, or of
                 B units, (B, *shape). What is not available is not read and may be left out. (Who
                 keeps encodings instead, as the stream worker does, calls `fuse`.)
             available_modalities: those to use for every unit of the batch; or, where units

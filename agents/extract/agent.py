@@ -9,7 +9,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
 
 from agents.extract.clocks import ClockConfig
 from agents.extract.progress import Heard, InputProgress, make_mark
@@ -75,7 +74,8 @@ class ExtractAgent:
         self._inputs: dict[TopicPartition, InputProgress] = {}
         self._committed: dict[TopicPartition, tuple[int, str]] = {}
         self._in_flight: dict[TopicPartition, asyncio.Task[None]] = {}
-        self._marks: dict[int, asyncio.Future[Any]] = {}
+        self._marking: set[int] = set()
+        """Homes whose last mark is not confirmed yet."""
         self._named: set[tuple[str, str]] = set()
 
     # -- life ---------------------------------------------------------------------------------
@@ -201,26 +201,19 @@ class ExtractAgent:
             self._name_wrong_clocks()
             value = encode_mark(mark)
             for home in range(self._settings.homes):
-                if home not in self._marks:
-                    await self._send_mark(home, value)
+                if home not in self._marking:
+                    self._marking.add(home)
+                    self._host.spawn(self._send_mark(home, value))
 
     async def _send_mark(self, home: int, value: bytes) -> None:
         sent_at = self._host.wall_ms()
         record = Outgoing(self._settings.features_topic, None, value, partition=home)
-        delivery = asyncio.ensure_future(await self._publisher.send(record))
-        self._marks[home] = delivery
-        self._host.spawn(self._confirm_mark(home, delivery, sent_at))
-
-    async def _confirm_mark(self, home: int, delivery: "asyncio.Future[Any]", sent_at: int) -> None:
         try:
-            stamped = await delivery
-        except Exception as error:  # the next one says more than this one did
-            log.debug("A mark was not confirmed: %r", error)
-            return
+            said = await self._publisher.attempt(record)
         finally:
-            del self._marks[home]
-        if getattr(stamped, "timestamp_type", 0) == 1:  # the broker's own time (LogAppendTime)
-            self._check_clock(stamped.timestamp, sent_at)
+            self._marking.discard(home)
+        if said is not None and said.timestamp_type == 1:  # the broker's own time (LogAppendTime)
+            self._check_clock(said.timestamp, sent_at)
 
     def _check_clock(self, broker_ms: int, sent_at: int) -> None:
         """Ends the worker where its clock is wrong: it would judge the clocks of stations by it."""

@@ -19,7 +19,7 @@ from agents.join.arrival import (
     Revision,
     TooLate,
 )
-from agents.join.passage import Passage, Stage, ms_of
+from agents.join.passage import Passage, Stage
 from schemas.decision import Decision
 
 

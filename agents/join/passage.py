@@ -4,24 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 from enum import Enum
 from typing import Any
-from uuid import UUID, uuid5
 
 from agents.join.arrival import Arrival, EvidenceKey, Status
 from schemas.decision import Decision
+from schemas.ids import decision_id_of, passage_id_of
 from schemas.modality import Modality
-
-# Any fixed namespace will do; it must never change, or a replay would rename decisions.
-NAMESPACE = UUID("6f0d6c5e-8f5b-5c3e-9d53-2f1e5a0b7c11")
-
-
-def passage_id_of(unit_id: str, opened_at: int) -> str:
-    """The name of the passage of `unit_id` that had opened at `opened_at` when first decided."""
-    return str(uuid5(uuid5(NAMESPACE, unit_id), str(opened_at)))
-
-
-def decision_id_of(passage_id: str, revision: int) -> str:
-    """The name of one revision; it does not depend on the decision's content."""
-    return str(uuid5(UUID(passage_id), str(revision)))
 
 
 def ms_of(time: datetime) -> int:

@@ -22,12 +22,12 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from pydantic import ValidationError
 
 from schemas.decision import Decision
+from schemas.headers import UNREADABLE
 from stream.errors import ReaderClosed, UndecodableDecision
 from stream.kafka.connection import client_options, connecting, partition_count, stop_client
 from stream.kafka.tail import at_end
 from stream.kafka.topics import Topics
 from stream.kafka.unreadable import fetch_over_unreadable
-from stream.pipeline.record import UNREADABLE_HEADER
 from stream.settings import Settings, ms
 
 log = logging.getLogger(__name__)
@@ -211,7 +211,7 @@ class DecisionReader:
     def _decode(self, record: Record) -> Decision | None:
         try:
             if record.value is None:
-                unreadable = dict(record.headers).get(UNREADABLE_HEADER)
+                unreadable = dict(record.headers).get(UNREADABLE)
                 raise ValueError(unreadable.decode() if unreadable else "it has no value")
             # A newer worker may say more than this version knows.
             return Decision.model_validate_json(record.value, extra="ignore")

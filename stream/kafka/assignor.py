@@ -14,7 +14,7 @@ from aiokafka.coordinator.protocol import (
     ConsumerProtocolMemberMetadata,
 )
 
-from stream.kafka.record import TopicPartition
+from schemas.record import TopicPartition
 
 VERSION = 0
 
@@ -50,7 +50,7 @@ def share(
     return shares
 
 
-class StickyAssignor(AbstractPartitionAssignor):
+class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
     """Speaks the group protocol for `share`; one object a consumer."""
 
     name = "regrade-sticky"
@@ -59,12 +59,12 @@ class StickyAssignor(AbstractPartitionAssignor):
         self._owned: list[TopicPartition] = []
         self._generation = -1
 
-    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:  # type: ignore[override]
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """Returns what this worker tells the leader: what it reads, and what it has."""
         claim = {"generation": self._generation, "owned": self._owned}
         return ConsumerProtocolMemberMetadata(VERSION, sorted(topics), json.dumps(claim).encode())
 
-    def assign(  # type: ignore[override]
+    def assign(
         self, cluster: Any, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
         """Returns every member's assignment; only the group's leader is asked."""
@@ -83,7 +83,7 @@ class StickyAssignor(AbstractPartitionAssignor):
             for member, tps in shares.items()
         }
 
-    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:  # type: ignore[override]
+    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Remembers what this worker has been given."""
         self._owned = [TopicPartition(*tp) for tp in assignment.partitions()]
         self._generation = int(assignment.user_data)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from stream.kafka.record import Batch
+from schemas.record import Batch
 
 
 class Budget:

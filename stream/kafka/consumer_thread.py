@@ -17,14 +17,14 @@ from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStat
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 
-from stream.connection import client_options
+from schemas.record import Batch, Reading, Record, TopicPartition
 from stream.kafka.assignor import StickyAssignor
 from stream.kafka.clock import boottime
+from stream.kafka.connection import client_options
 from stream.kafka.lease import Lease
 from stream.kafka.outage import Outage
-from stream.kafka.record import Batch, Reading, Record, TopicPartition
+from stream.kafka.unreadable import fetch_over_unreadable
 from stream.settings import Settings, ms
-from stream.unreadable import fetch_over_unreadable
 
 log = logging.getLogger(__name__)
 
@@ -230,14 +230,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     # -- records --------------------------------------------------------------------------
 
     async def poll(
-        self, held: Collection[TopicPartition], room: int, generation: int, timeout: float
+        self, held: Collection[TopicPartition], room: int, generation: int, patience: float
     ) -> list[Batch]:
         """Returns one batch of each partition that has records; waits for the first.
 
         Args:
             held: partitions that nothing is taken of.
             room: bytes; no further batch is taken beyond it.
-            timeout: seconds.
+            patience: seconds to wait for the first.
         """
         consumer = self._ensure_consumer()
         fetcher = consumer._fetcher
@@ -247,7 +247,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         try:
             if not self._ready(held):
                 waiter = fetcher._create_fetch_waiter()
-                await asyncio.wait([waiter], timeout=timeout)
+                await asyncio.wait([waiter], timeout=patience)
                 if not waiter.done():
                     waiter.cancel()
                     return []
@@ -341,6 +341,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                     ended = self._ended[tp] = state.position >= state.highwater
                 self._readings[tp] = Reading(ended, handed, now)
         return arrived
+
+    def partition_counts(self, topics: Collection[str]) -> dict[str, int]:
+        """Returns the partition count of each topic, as far as it is known; any thread."""
+        cluster = self._ensure_consumer()._client.cluster
+        counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
+        return {topic: count for topic, count in counts.items() if count}
 
     def readings(self) -> dict[TopicPartition, Reading]:
         """Returns how far each partition has been read; a snapshot, any thread."""

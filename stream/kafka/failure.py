@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 
-from stream.errors import RegradeError
+from schemas.errors import RegradeError
 
 log = logging.getLogger(__name__)
 

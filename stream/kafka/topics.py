@@ -1,11 +1,15 @@
 """The topics: their names, how they are made, and whether they are as the line needs them."""
 
+import asyncio
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.protocol.metadata import MetadataRequest
 
 from schemas.limits import Limits
 from schemas.modality import MODALITIES, Modality
@@ -19,6 +23,8 @@ KEY_AND_OVERHEAD_BYTES = 64 * 1024
 """Room beside the value: key, headers, the batch's own."""
 REDIRECT_BYTES = 64 * 1024
 """Room for the headers that a dead letter adds to the record it keeps byte for byte."""
+
+VISIBLE_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +144,11 @@ class TopicReport:
 async def create_topics(settings: Settings) -> tuple[str, ...]:
     """Make the topics that do not exist yet, and return their names; the others stay as they are.
 
+    When it returns, every broker knows all of the topics.
+
     Raises:
         BrokerUnreachable: no broker answers.
-        TopicError: the broker refused one.
+        TopicError: the broker refused one, or does not show it in time.
     """
     topics = Topics.of(settings)
     wanted = [
@@ -166,6 +174,7 @@ async def create_topics(settings: Settings) -> tuple[str, ...]:
             created.append(name)
         elif error is not TopicAlreadyExistsError:
             raise TopicError(f"the broker refused to create {name}: {message or error.__name__}")
+    await _visible(settings, topics.all)
     return tuple(created)
 
 
@@ -218,6 +227,44 @@ def _configuration(topics: Topics, name: str, settings: Settings) -> dict[str, s
         # The broker's time, by which a worker notices that its own clock is wrong.
         configuration["message.timestamp.type"] = "LogAppendTime"
     return configuration
+
+
+async def _visible(settings: Settings, names: Collection[str]) -> None:
+    """Wait until every broker shows the topics, which Kafka's do some 0.1 s after the creation.
+
+    Asked earlier, one says that a topic does not exist, or answers a request for it by name with
+    an error. A broker that does not answer is passed over: nobody is misled by it.
+    """
+    client = AIOKafkaClient(**client_options(settings))
+    missing: set[str] = set()
+    try:
+        async with connecting(settings.bootstrap_servers):
+            await client.bootstrap()
+        async with asyncio.timeout(settings.request_timeout):
+            for broker in client.cluster.brokers():
+                while missing := set(names) - await _shown_by(client, broker.nodeId, names):
+                    await asyncio.sleep(VISIBLE_POLL_SECONDS)
+    except TimeoutError as error:
+        if not missing:
+            return  # the brokers that answered show them all; one hangs
+        raise TopicError(
+            f"{_listed(sorted(missing))} {'is' if len(missing) == 1 else 'are'} not shown by the"
+            f" broker within {settings.request_timeout:g} s of being created; look at its log,"
+            " then `regrade topics check`"
+        ) from error
+    finally:
+        await client.close()
+
+
+async def _shown_by(client: AIOKafkaClient, node: int, names: Collection[str]) -> set[str]:
+    """The topics of which the broker shows partitions; all of `names` where it does not answer."""
+    try:
+        # All topics: a broker may create one that is asked for by name.
+        metadata = await client.send(node, MetadataRequest(None))
+    except KafkaError as error:
+        log.info("Broker %s does not answer: %r", node, error)
+        return set(names)
+    return {topic["topic"] for topic in metadata.to_object()["topics"] if topic["partitions"]}
 
 
 def _problems(states: list[TopicState], topics: Topics) -> list[TopicError]:

@@ -13,9 +13,9 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from schemas.record import Batch, Reading, TopicPartition
 from stream.kafka.budget import Budget
 from stream.kafka.consumer_thread import ConsumerThread
-from stream.kafka.record import Batch, Reading, TopicPartition
 
 POLL_TIMEOUT = 1.0
 
@@ -69,9 +69,18 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._held -= frozenset(tps)
         self._wake()
 
+    @property
+    def paused(self) -> frozenset[TopicPartition]:
+        """Partitions that nothing is taken of."""
+        return self._held
+
     def readings(self) -> dict[TopicPartition, Reading]:
         """Returns how far each assigned partition has been read."""
         return self._thread.readings()
+
+    def partition_counts(self, topics: Collection[str]) -> dict[str, int]:
+        """Returns the partition count of each topic, as far as it is known."""
+        return self._thread.partition_counts(topics)
 
     def may_publish(self) -> bool:
         """Whether nobody else can own what this worker was assigned."""
@@ -157,7 +166,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Commits all that the stage has finished by now."""
         async with self._commit_lock:
             stage = self.app.stage
-            if stage is None or self._assignment is None or not (ready := stage.committable()):
+            if self._assignment is None or not (ready := stage.committable()):
                 return False
             if not await self._thread.run(self._thread.commit_offsets(self._assignment, ready)):
                 return False

@@ -13,7 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from stream.pipeline.record import UNREADABLE_HEADER
+from schemas.headers import UNREADABLE
 
 STEP = 1.0
 """Seconds that one record may take to be fetched again."""
@@ -100,5 +100,5 @@ def _positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
 
 def _unreadable(tp: TopicPartition, offset: int, error: UnicodeDecodeError) -> ConsumerRecord:
     reason = f"a header name is not UTF-8 ({error.object[:40]!r}); its client must name it in UTF-8"
-    headers = ((UNREADABLE_HEADER, reason.encode()),)
+    headers = ((UNREADABLE, reason.encode()),)
     return ConsumerRecord(tp.topic, tp.partition, offset, -1, 0, None, None, None, -1, -1, headers)

@@ -17,7 +17,7 @@ from support.worker_process import Workers
 
 from agents.distiller.files import save_model
 from agents.distiller.model import HybridCrossModalDistiller, ModelConfig
-from agents.features import extract
+from agents.extract.kinds import KINDS, extract
 from agents.join import Arrival, Origin
 from agents.lab.training.dataset import SHAPES, Dataset
 from schemas.codec import encode
@@ -101,6 +101,8 @@ async def decide_by_worker(line: Line, folder: Path) -> list[list[Observation]]:
     """The worker joins and decides units that are complete; gives what it saw of each."""
     weights = folder / "weights"  # any will do
     save_model(weights, HybridCrossModalDistiller(ModelConfig(SHAPES, dim=16)))
+    card = {"features": {m: kind.fingerprint for m, kind in KINDS.items()}}
+    weights.with_suffix(".json").write_text(json.dumps(card))
     patient = {"window": 300.0, "weights_path": weights}
     units = [line.observed(number, *MODALITIES) for number in range(DECIDED)]
     with Workers(line.settings.model_copy(update=patient), folder) as workers:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from stream.pipeline.decision_log import read_decisions
 from support.decisions import a_decision
 from support.kcat import Kcat
 
@@ -14,7 +15,6 @@ from schemas.decision import Decision
 from schemas.modality import Modality
 from stream.kafka.connection import client_options
 from stream.kafka.topics import Topics
-from stream.pipeline.decision_log import read_decisions
 from stream.settings import Settings
 
 

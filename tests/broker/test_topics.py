@@ -11,7 +11,10 @@ from stream.settings import Settings
 
 
 async def make(settings: Settings, **partitions: int) -> None:
-    """Topics with other partition counts than `create_topics` gives."""
+    """Topics with other partition counts than `create_topics` gives.
+
+    `create_topics`, which each test calls next, waits until the broker shows them.
+    """
     admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
     await admin.create_topics(

@@ -1,56 +1,83 @@
-"""A real broker for every test that asks for one, one a session, and fresh topics for each test.
+"""A broker for every test that asks for one, one a run, and fresh topics for each test.
 
-Found in this order: REGRADE_TEST_BROKER=host:port; KAFKA_HOME, an Apache Kafka distribution, of
-which a single node is started in KRaft mode; Docker through testcontainers; else the embedded
-broker. Tests that need what the embedded one lacks are marked `real_kafka` and skipped on it.
+`support.broker_choice` says which. Tests that need what the embedded one lacks are marked
+`real_kafka` and skipped on it.
 """
 
-import asyncio
-import contextlib
 import os
-import shutil
-import socket
-import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
-from stream.errors import BrokerUnreachable
 from stream.kafka.embedded import EmbeddedBroker
-from stream.kafka.topics import Topics, check_topics, create_topics
+from stream.kafka.topics import Topics, create_topics
 from stream.settings import Settings
+from support.broker_choice import VARIABLE, BrokerChoice, choose_broker
+from support.kafka import NoKafka, class_path
+from support.shared_broker import SharedBroker
 
-APACHE_KAFKA_IMAGE = "apache/kafka:4.0.0"
+CHOICE = pytest.StashKey[BrokerChoice]()
+SHARED = pytest.StashKey[SharedBroker]()
+
+
+# -- which one: the run's first process chooses, and tells those of pytest-xdist --------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    told = getattr(config, "workerinput", None)
+    if told is None:
+        config.stash[CHOICE] = choose_broker()
+        config.stash[SHARED] = SharedBroker.of_this_process()
+    else:
+        config.stash[CHOICE] = BrokerChoice(*told["broker_choice"])
+        config.stash[SHARED] = SharedBroker(Path(told["broker_folder"]), told["broker_owner"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    choice, shared = node.config.stash[CHOICE], node.config.stash[SHARED]
+    node.workerinput["broker_choice"] = (choice.kind, choice.reason)
+    node.workerinput["broker_folder"] = str(shared.folder)
+    node.workerinput["broker_owner"] = shared.owner
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"broker: {config.stash[CHOICE].reason}"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and (shared := config.stash.get(SHARED, None)):
+        shared.close()
+
+
+# -- what tests ask for -----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def broker_kind() -> str:
-    """`environment`, `kafka-home`, `docker` or `embedded`."""
-    if os.environ.get("REGRADE_TEST_BROKER"):
-        return "environment"
-    if os.environ.get("KAFKA_HOME"):
-        return "kafka-home"
-    return "docker" if docker_answers() else "embedded"
+def broker_kind(pytestconfig: pytest.Config) -> str:
+    """`environment`, `kafka-home`, `maven`, `docker` or `embedded`."""
+    return pytestconfig.stash[CHOICE].kind
 
 
 @pytest.fixture(scope="session")
-def broker(broker_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The bootstrap address of the session's broker."""
-    with contextlib.ExitStack() as stack:
-        if broker_kind == "environment":
-            bootstrap = os.environ["REGRADE_TEST_BROKER"]
-        elif broker_kind == "kafka-home":
-            folder = tmp_path_factory.mktemp("kafka")
-            bootstrap = stack.enter_context(kafka_node(Path(os.environ["KAFKA_HOME"]), folder))
-        elif broker_kind == "docker":
-            bootstrap = stack.enter_context(kafka_container())
-        else:
-            log = tmp_path_factory.mktemp("broker") / "tansu.log"
-            bootstrap = stack.enter_context(EmbeddedBroker(log_path=log)).bootstrap
-        yield bootstrap
+def broker(
+    broker_kind: str, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The bootstrap address of the run's broker."""
+    if broker_kind == "environment":
+        yield os.environ[VARIABLE]
+    elif broker_kind == "embedded":
+        # It starts in milliseconds: each process of the run has one of its own.
+        log = tmp_path_factory.mktemp("broker") / "tansu.log"
+        with EmbeddedBroker(log_path=log) as embedded:
+            yield embedded.bootstrap
+    else:
+        yield pytestconfig.stash[SHARED].address(docker=broker_kind == "docker")
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +85,18 @@ def _real_kafka_only(request: pytest.FixtureRequest) -> None:
     marked = request.node.get_closest_marker("real_kafka") is not None
     if marked and request.getfixturevalue("broker_kind") == "embedded":
         pytest.skip(
-            "the embedded broker cannot do this;"
-            " set REGRADE_TEST_BROKER or KAFKA_HOME, or start Docker"
+            "the embedded broker cannot do this; install Java 17 and Maven, start Docker,"
+            f" or set {VARIABLE} or KAFKA_HOME"
         )
+
+
+@pytest.fixture(scope="session")
+def kafka_class_path() -> str:
+    """What a `KafkaCluster` of a test's own needs; skips the test where there is no Kafka."""
+    try:
+        return class_path()
+    except NoKafka as error:
+        pytest.skip(f"{error}, so there is no Kafka cluster of the test's own")
 
 
 @pytest.fixture
@@ -71,13 +107,13 @@ def own_broker() -> Iterator[EmbeddedBroker]:
 
 
 @pytest.fixture
-def settings(broker: str, broker_kind: str, tmp_path: Path) -> Settings:
+def settings(broker: str, broker_kind: str, tmp_path: Path) -> Iterator[Settings]:
     """Settings of a line of its own: no test sees another's topics or group."""
     line = f"t{uuid.uuid4().hex[:8]}"
     # The embedded one lets the first member of a group wait for half the session time-out, and
     # one that comes back for twice as long; clusters refuse less than 6 s.
     session = 2.0 if broker_kind == "embedded" else 6.0
-    return Settings(
+    yield Settings(
         bootstrap_servers=broker,
         topic_prefix=f"{line}.",
         group=f"{line}-regrade",
@@ -85,6 +121,8 @@ def settings(broker: str, broker_kind: str, tmp_path: Path) -> Settings:
         session_timeout=session,
         request_timeout=15,
     )
+    if broker_kind != "embedded":
+        remove_all_of(line, broker)
 
 
 @pytest.fixture
@@ -94,125 +132,21 @@ async def topics(settings: Settings) -> Topics:
     return Topics.of(settings)
 
 
-def docker_answers(timeout: float = 3.0) -> bool:
-    """Whether a Docker engine is there and quick; a client without one can hang for minutes."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return False
-    try:
-        done = subprocess.run(
-            [docker, "info", "--format", "{{.ServerVersion}}"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=timeout,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+def remove_all_of(line: str, broker: str) -> None:
+    """Removes the line's topics and, as far as they have no members any more, its groups.
 
-
-def node_properties(listener: str, advertised: str, controller: int, logs: str) -> dict[str, str]:
-    """A single KRaft node, broker and controller in one, that shares nothing with another."""
-    return {
-        "process.roles": "broker,controller",
-        "node.id": "1",
-        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-        "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{listener},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{advertised}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "log.dirs": logs,
-        "num.partitions": "1",
-        "offsets.topic.replication.factor": "1",
-        "offsets.topic.num.partitions": "4",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.num.partitions": "4",
-        "transaction.state.log.min.isr": "1",
-        # The default of 3 s would delay each group's first join.
-        "group.initial.rebalance.delay.ms": "0",
-    }
-
-
-@contextlib.contextmanager
-def kafka_node(home: Path, folder: Path) -> Iterator[str]:
-    """A node of the distribution in `home`, with its data in `folder`."""
-    port, controller = free_port(), free_port()
-    address = f"127.0.0.1:{port}"
-    properties = node_properties(address, address, controller, str(folder / "data"))
-    config = folder / "server.properties"
-    config.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
-    environment = os.environ | {
-        "LOG_DIR": str(folder / "logs"),
-        "KAFKA_HEAP_OPTS": "-Xms256m -Xmx512m",
-    }
-    cluster = subprocess.run(
-        [home / "bin" / "kafka-storage.sh", "random-uuid"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    subprocess.run(
-        [home / "bin" / "kafka-storage.sh", "format", "-t", cluster, "-c", config],
-        env=environment,
-        capture_output=True,
-        check=True,
-    )
-    with (folder / "stdout.log").open("wb") as log:
-        node = subprocess.Popen(
-            [home / "bin" / "kafka-server-start.sh", config],
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        wait_until_it_answers(address, node)
-        yield address
-    finally:
-        node.terminate()
-        try:
-            node.wait(15)
-        except subprocess.TimeoutExpired:
-            node.kill()
-            node.wait()
-
-
-@contextlib.contextmanager
-def kafka_container() -> Iterator[str]:
-    """Apache's own image, on the same port in- and outside, so that it can reach itself too."""
-    from testcontainers.core.container import DockerContainer
-
-    port = free_port()  # ephemeral, so never the controller's 9093
-    address = f"127.0.0.1:{port}"
-    properties = node_properties(f"0.0.0.0:{port}", address, 9093, "/tmp/kraft-logs")
-    container = DockerContainer(APACHE_KAFKA_IMAGE).with_bind_ports(port, port)
-    for name, value in properties.items():
-        container = container.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)
-    with container:
-        wait_until_it_answers(address)
-        yield address
-
-
-def wait_until_it_answers(
-    bootstrap: str, process: "subprocess.Popen[bytes] | None" = None, timeout: float = 90
-) -> None:
-    """Until a metadata request is answered, as a client would send it."""
-    settings = Settings(bootstrap_servers=bootstrap, request_timeout=5)
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            asyncio.run(check_topics(settings))
-            return
-        except BrokerUnreachable:
-            if process is not None and process.poll() is not None:
-                raise RuntimeError("Kafka ended at once; see stdout.log in its folder") from None
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    Who lent us the broker shall not have to sweep, and thousands of partitions would slow it.
+    """
+    admin = AdminClient({"bootstrap.servers": broker, "log_level": 0})
+    topics = [name for name in admin.list_topics(timeout=10).topics if name.startswith(line)]
+    if topics:
+        for deletion in admin.delete_topics(topics).values():
+            deletion.result(10)
+    listed = admin.list_consumer_groups().result(10).valid
+    groups = [group.group_id for group in listed if group.group_id.startswith(line)]
+    if groups:
+        for removal in admin.delete_consumer_groups(groups).values():
+            try:
+                removal.result(10)
+            except KafkaException:
+                continue  # a member that was killed is in it until its session ends

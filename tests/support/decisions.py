@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
+from agents.join.driver import decision_of
+
 from agents.join import Arrival, Origin, Revision
 from agents.join.arrival import Status
-from agents.join.driver import decision_of
-from agents.join.passage import decision_id_of, passage_id_of
 from schemas.decision import Decision
+from schemas.ids import decision_id_of, passage_id_of
 from schemas.modality import MODALITIES
 from schemas.observation import Observation
 

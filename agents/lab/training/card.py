@@ -12,6 +12,7 @@ from torch import nn
 from agents.distiller.files import MODEL, VERSION, write_whole
 from agents.distiller.heads import HEADS
 from agents.distiller.model import HybridCrossModalDistiller
+from agents.extract.kinds import KINDS
 from agents.lab.training.calibration import calibration_error
 from agents.lab.training.cost import multiply_adds
 from agents.lab.training.dataset import FIRST_INDEX, Dataset
@@ -103,6 +104,7 @@ def write(
                 part: [first, first + sizes[part]] for part, first in FIRST_INDEX.items()
             },
         },
+        "features": {m.value: KINDS[m].fingerprint for m in model.modalities},
         "recipe": recipe,
         "threads": threads,
         "parameters": {**parameters, "total": _count(model)},

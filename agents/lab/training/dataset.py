@@ -21,7 +21,7 @@ from torch import Tensor
 from agents.distiller.encoders import Shape
 from agents.distiller.files import WeightsError, read_tensors, write_tensors
 from agents.distiller.heads import HEADS
-from agents.features import FEATURES
+from agents.extract.kinds import KINDS, extract
 from agents.lab.simulator import simulate_unit
 from agents.lab.simulator.models import MODELS, DeviceModel
 from schemas.modality import MODALITIES, Modality
@@ -30,7 +30,7 @@ Part = Literal["train", "validation", "test"]
 FIRST_INDEX: dict[Part, int] = {"train": 0, "validation": 1_000_000, "test": 2_000_000}
 CHUNK = 100
 
-SHAPES: dict[Modality, Shape] = {m: FEATURES[m].shape for m in MODALITIES}
+SHAPES: dict[Modality, Shape] = {m: KINDS[m].shape for m in MODALITIES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Dataset:
     """N units, each with the modalities that arrived, some of them labelled."""
 
     features: dict[Modality, Tensor]
-    """float32, (N, *shape) of every modality; anything finite where it did not arrive."""
+    """float32 made of float16, (N, *shape) of every modality; anything finite where it did not
+    arrive."""
     targets: tuple[Tensor, ...]
     """Per head, as `heads.losses` wants them; anything where there is no label."""
     arrived: Tensor
@@ -110,7 +111,7 @@ def _simulate_rows(seed: int, models: Sequence[DeviceModel], start: int, stop: i
     """Units start..stop-1: features (n, *shape) per modality and targets per head, as float32."""
     units = [simulate_unit(seed, index, models=models) for index in range(start, stop)]
     features = [
-        np.stack([FEATURES[m].extract(unit.payload(m)) for unit in units]).astype(np.float32)
+        np.stack([extract(unit.payload(m)) for unit in units]).astype(np.float32)
         for m in MODALITIES
     ]
     targets = []

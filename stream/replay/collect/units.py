@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from agents.distiller.heads import HEADS
-from agents.features import FEATURES
+from agents.extract.kinds import KINDS, extract
 from agents.join import Origin
 from agents.lab.training.dataset import Dataset
 from schemas.codec import decode
@@ -49,7 +49,7 @@ class Units:
     def __init__(self, passages: Sequence[DecidedPassage], limits: Limits) -> None:
         n = len(passages)
         self._limits = limits
-        self._features = {m: np.zeros((n, *FEATURES[m].shape), np.float32) for m in MODALITIES}
+        self._features = {m: np.zeros((n, *KINDS[m].shape), np.float32) for m in MODALITIES}
         self._arrived = np.zeros((n, len(MODALITIES)), np.bool_)
         self._sought: dict[Origin, list[_Slot]] = {}
         for row, passage in enumerate(passages):
@@ -87,7 +87,7 @@ class Units:
             named = (slot.unit_id, slot.observation_id)
             if (observation.unit_id, observation.observation_id) != named:
                 return
-            features = FEATURES[slot.modality].extract(observation.payload)
+            features = extract(observation.payload)
         except RecordError as error:
             self.unreadable += 1
             place = f"{record.topic}[{record.partition}]@{record.offset}"

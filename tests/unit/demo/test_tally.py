@@ -3,10 +3,10 @@
 import io
 
 import pytest
+from agents.join.driver import JoinTestDriver
 from rich.console import Console
 
 from agents.join import JoinConfig
-from agents.join.driver import JoinTestDriver
 from agents.lab.simulator import LinePlan, LineTiming
 from schemas import Disassembly, Modality, RemovalStep
 from stream.demo.board import board

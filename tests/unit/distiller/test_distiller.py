@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.encodings import encode
 
 from agents.decide.policy import Policy
 from agents.distiller.distiller import Distiller, Encoding
@@ -27,12 +28,12 @@ from agents.distiller.files import (
 from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.distiller.model import MissingData, NoEvidence
 from agents.distiller.prediction import Prediction
+from agents.extract.kinds import KINDS, extract
 from agents.lab.simulator import simulate_unit
 from agents.lab.training.cost import multiply_adds
 from schemas.decision import Component, Condition, Grade, Material, Option, Tier
-from schemas.errors import RecordError, UnusablePayload
 from schemas.modality import MODALITIES, Modality
-from schemas.observation import Payload, Visual
+from schemas.observation import Payload
 
 UNITS = 150
 SEED = 7
@@ -52,15 +53,9 @@ def payloads() -> list[list[Payload]]:
 
 @pytest.fixture(scope="module")
 def encoded(distiller: Distiller, payloads: list[list[Payload]]) -> list[dict[Modality, Encoding]]:
-    flat = good(distiller.encode([p for unit in payloads for p in unit]))
+    flat = encode(distiller, [p for unit in payloads for p in unit])
     m = len(MODALITIES)
     return [dict(zip(MODALITIES, flat[m * i : m * i + m], strict=True)) for i in range(UNITS)]
-
-
-def good(results: list[Encoding | RecordError]) -> list[Encoding]:
-    arrays = [r for r in results if not isinstance(r, RecordError)]
-    assert len(arrays) == len(results)
-    return arrays
 
 
 def numbers(prediction: Prediction) -> np.ndarray:
@@ -141,38 +136,13 @@ def test_the_cascade_is_hardly_less_right_than_its_best_tier(
 def test_encodings_have_one_shape_and_type(
     distiller: Distiller, payloads: list[list[Payload]]
 ) -> None:
-    for encoding in good(distiller.encode(payloads[0])):
-        assert encoding.shape == (distiller.dim,)
-        assert encoding.dtype == np.float32
-        assert encoding.flags.owndata
-
-
-def test_a_poisonous_payload_fails_alone(
-    distiller: Distiller,
-    payloads: list[list[Payload]],
-    encoded: list[dict[Modality, Encoding]],
-) -> None:
-    poison = Visual(b"\xff\xd8\xff but then nothing", "image/jpeg")
-    mixed = [payloads[0][0], poison, payloads[1][0], *payloads[2]]
-    results = distiller.encode(mixed)
-    assert len(results) == len(mixed)
-    assert isinstance(results[1], RecordError)
-    rest = good(results[:1] + results[2:])
-    np.testing.assert_allclose(rest[0], encoded[0][Modality.VISUAL], atol=1e-6)
-    np.testing.assert_allclose(rest[3], encoded[2][Modality.SPECTRAL], atol=1e-6)
-
-
-def test_a_crash_of_the_extraction_fails_alone(
-    distiller: Distiller, payloads: list[list[Payload]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Crash:
-        """A payload that no extractor expects."""
-
-        modality = Modality.TEXT
-
-    results = distiller.encode([Crash(), payloads[0][2]])  # type: ignore[list-item]
-    assert isinstance(results[0], UnusablePayload)
-    assert isinstance(results[1], np.ndarray)
+    for payload in payloads[0]:
+        features = np.stack([extract(payload)] * 3)
+        features.flags.writeable = False  # as those of a record are
+        encodings = distiller.encode_features(payload.modality, features)
+        assert encodings.shape == (3, distiller.dim)
+        assert encodings.dtype == np.float32
+        assert distiller.encode_features(payload.modality, features[:0]).shape == (0, distiller.dim)
 
 
 @pytest.mark.parametrize("tier", Tier)
@@ -187,7 +157,7 @@ def test_results_do_not_depend_on_the_batch(
     backwards = [numbers(p) for p in distiller.distill(encoded[::-1], tier)][::-1]
     np.testing.assert_allclose(backwards, together, rtol=0, atol=1e-12)
     for i in range(5):
-        arrays = good(distiller.encode(payloads[i]))
+        arrays = encode(distiller, payloads[i])
         (alone,) = distiller.distill([dict(zip(MODALITIES, arrays, strict=True))], tier)
         np.testing.assert_allclose(numbers(alone), together[i], rtol=0, atol=1e-6)
         np.testing.assert_array_equal(numbers(alone).round(6), together[i].round(6))
@@ -207,7 +177,13 @@ def test_threads_share_a_distiller(
 def test_what_cannot_be_distilled_is_refused(
     distiller: Distiller, encoded: list[dict[Modality, Encoding]]
 ) -> None:
-    assert distiller.encode([]) == []
+    features = np.zeros((2, *distiller.model.config.shapes[Modality.BATTERY]), np.float16)
+    with pytest.raises(ValueError, match="shape"):
+        distiller.encode_features(Modality.TEXT, features)
+    with pytest.raises(ValueError, match="shape"):
+        distiller.encode_features(Modality.BATTERY, features[0])
+    with pytest.raises(MissingData):
+        distiller.encode_features("smell", features)  # type: ignore[arg-type]
     for tier in Tier:
         assert distiller.distill([], tier) == []
         with pytest.raises(NoEvidence):
@@ -241,6 +217,40 @@ def test_weights_for_other_features_are_refused(tmp_path: Path) -> None:
     write_tensors(path, model.state_dict(), {"model": config})
     with pytest.raises(WeightsError, match="train again"):
         Distiller.load(path, threads=None)
+
+
+OF_NOW = {m.value: kind.fingerprint for m, kind in KINDS.items()}
+
+
+def test_weights_know_which_features_they_were_trained_on(distiller: Distiller) -> None:
+    assert dict(distiller.fingerprints) == OF_NOW
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        (None, "cannot read .*weights.json, the model card of weights.safetensors: No such file"),
+        ("{", "does not say which features"),
+        ("[]", "does not say which features"),
+        ('{"model": "regrade-6m"}', "does not say which features .*KeyError.*train again"),
+        (json.dumps({"features": {**OF_NOW, "text": None}}), "other features of text than"),
+        (json.dumps({"features": {m: OF_NOW[m] for m in list(OF_NOW)[1:]}}), "KeyError"),
+        (
+            json.dumps({"features": {**OF_NOW, "text": "0" * 16, "visual": "0" * 16}}),
+            "trained on other features of visual, text than this version extracts; train again",
+        ),
+    ],
+)
+def test_weights_whose_features_are_not_ours_are_refused_in_one_line(
+    card: str | None, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(WEIGHTS.read_bytes())
+    if card:
+        path.with_suffix(".json").write_text(card)
+    with pytest.raises(WeightsError, match=message) as refused:
+        Distiller.load(path, threads=None)
+    assert "\n" not in str(refused.value)
 
 
 def test_threads_are_set_on_request() -> None:

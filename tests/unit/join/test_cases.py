@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agents.join.driver import JoinTestDriver
 
 from agents.join import JoinConfig
-from agents.join.driver import JoinTestDriver
 from schemas.modality import Modality
 
 Lines = list[str]

@@ -1,9 +1,9 @@
 """The test harness itself, as a user of the package meets it."""
 
 import pytest
+from agents.join.driver import JoinTestDriver, decision_of
 
 from agents.join import JoinConfig, Revision
-from agents.join.driver import JoinTestDriver, decision_of
 from schemas.modality import Modality
 
 CONFIG = JoinConfig(

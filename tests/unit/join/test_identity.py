@@ -1,11 +1,12 @@
 """Names of passages and decisions, what a revision says of itself, and the settings' bounds."""
 
 import pytest
+from agents.join.driver import JoinTestDriver, decision_of
 
 from agents.join import Arrival, JoinConfig, Origin, Revision
-from agents.join.driver import JoinTestDriver, decision_of
-from agents.join.passage import Passage, decision_id_of, passage_id_of
+from agents.join.passage import Passage
 from schemas.decision import Decision
+from schemas.ids import decision_id_of, passage_id_of
 from schemas.modality import Modality
 
 VISUAL, TEXT = Modality.VISUAL, Modality.TEXT

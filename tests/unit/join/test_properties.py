@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from agents.join.driver import JoinTestDriver, Token, decision_of, finished_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.join import Arrival, Finished, JoinConfig, Origin, Output, Revision, TooLate
-from agents.join.driver import JoinTestDriver, Token, decision_of, finished_by
 from schemas.modality import MODALITIES, Modality
 
 WINDOW, GRACE, LAG = 60, 30, 10

@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from stream.pipeline.record import Record
 from support.decisions import a_decision, evidence_of
 
-from agents.features import extract
+from agents.extract.kinds import extract
 from agents.join import Arrival, Origin
 from agents.lab.simulator import simulate_unit
 from agents.lab.training.dataset import SHAPES, Dataset, simulate
@@ -18,7 +19,6 @@ from schemas.codec import encode
 from schemas.limits import DEFAULT_LIMITS, Limits
 from schemas.modality import MODALITIES, Modality
 from schemas.observation import Observation
-from stream.pipeline.record import Record
 from stream.replay.collect import DecidedPassage, RecentPassages, Units, Used
 
 VISUAL, TEXT, BATTERY = Modality.VISUAL, Modality.TEXT, Modality.BATTERY

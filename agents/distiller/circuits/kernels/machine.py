@@ -1,32 +1,23 @@
-"""What the kernels share: the compiler's settings, and sines and cosines.
+"""What the kernels share: sines and cosines, the compiler's settings at hand.
 
 numba's cache notices when the file of a kernel changes, but not when this one does: whoever edits
 it must delete `__pycache__/*.nb?` beside it.
 """
 
-from collections.abc import Callable
 from math import factorial, pi
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from agents.machine_code import compiled
+
+__all__ = ["BLOCK", "Array", "compiled", "sin_cos"]
+
 Array = NDArray[Any]
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 BLOCK = 64
 """Samples that are worked through together: a few rows of so many fit into the first cache."""
-
-
-def compiled(function: _F) -> _F:
-    """Compile at the first call. Multiplications and additions may be fused, nothing else that
-    changes numbers; other Python threads run meanwhile."""
-    try:
-        return cast(_F, njit(function, cache=True, nogil=True, fastmath={"contract"}))
-    except RuntimeError:  # neither this folder, NUMBA_CACHE_DIR nor the user's cache is writable
-        return cast(_F, njit(function, nogil=True, fastmath={"contract"}))
-
 
 # Taylor's coefficients, highest power first, in the square of an angle within pi / 2: the first
 # terms left out are 3e-16 and 2e-17.

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from agents.distiller.encoders import Shape, Standardise, encoder
-from agents.features import spectral, text
+from agents.extract import note, spectrum
+from agents.extract.kinds import extract
 from agents.lab.evaluation.config import EvaluationConfig
 from agents.lab.evaluation.real.baselines import pls_da, tf_idf
 from agents.lab.evaluation.real.budget import Budget, Task
@@ -111,7 +112,9 @@ def _spectra(folder: Path, seed: int, splits: list[tuple[NDArray[Any], NDArray[A
     for train, test in splits:
         labels = torch.from_numpy(data.labels)
         rows = torch.from_numpy(train)
-        model = encode_and_decide(Modality.SPECTRAL, spectral.SHAPE, x, labels, rows, recipe)
+        model = encode_and_decide(
+            Modality.SPECTRAL, spectrum.SETTINGS.shape, x, labels, rows, recipe
+        )
         ours.append(_right(model, x[torch.from_numpy(test)], data.labels[test]))
         said = pls_da(data.spectra[train], data.labels[train], data.spectra[test])
         theirs.append(float((said == data.labels[test]).mean()))
@@ -127,7 +130,7 @@ def _texts(column: Column, folder: Path, seed: int) -> Scores:
     train, test = train_test_split(every, test_size=0.2, stratify=data.labels, random_state=seed)
     recipe = replace(TEXTS, seed=seed)
     labels, rows = torch.from_numpy(data.labels), torch.from_numpy(train)
-    model = encode_and_decide(Modality.TEXT, text.SHAPE, x, labels, rows, recipe)
+    model = encode_and_decide(Modality.TEXT, note.SETTINGS.shape, x, labels, rows, recipe)
     known, truth = data.labels[train], data.labels[test]
     words = tf_idf(data.texts[train], known, data.texts[test])
     letters = tf_idf(data.texts[train], known, data.texts[test], letters=True)
@@ -148,9 +151,9 @@ def _spectral_features(folder: Path) -> Tensor:
     """(N, 2, 128). The file names no wavenumbers, so its points are laid over the axis of the
     pipeline's spectrometer from end to end; nothing that follows knows what lies where."""
     spectra = coffee(folder).spectra.astype(np.float32)
-    axis = np.linspace(spectral.AXIS_NM[0], spectral.AXIS_NM[-1], spectra.shape[1])
-    axis = axis.astype(np.float32)
-    features = [spectral.extract(Spectral(row, axis, "nm")) for row in spectra]
+    ends = spectrum.SETTINGS.start_nm, spectrum.SETTINGS.stop_nm
+    axis = np.linspace(*ends, spectra.shape[1]).astype(np.float32)
+    features = [extract(Spectral(row, axis, "nm")) for row in spectra]
     return torch.tensor(np.stack(features), dtype=torch.float32)
 
 
@@ -158,7 +161,7 @@ def _spectral_features(folder: Path) -> Tensor:
 def _text_features(column: Column, folder: Path) -> Tensor:
     """(N, 1024)."""
     texts = work_orders(column, folder).texts
-    features = [text.extract(Text(str(order), "en")) for order in texts]
+    features = [extract(Text(str(order), "en")) for order in texts]
     return torch.tensor(np.stack(features), dtype=torch.float32)
 
 

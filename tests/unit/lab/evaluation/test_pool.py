@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents.features import FEATURES
+from agents.extract.kinds import KINDS
 from agents.lab.evaluation import pool as pool_module
 from agents.lab.evaluation.config import EvaluationConfig
 from agents.lab.evaluation.pool import Pool, load_pool, make_pool
@@ -109,9 +109,9 @@ def test_units_of_another_simulator_are_not_taken_for_these(
     small = replace(config, seeds=1, **sizes)
     make_pool(small, tmp_path, silent)
     before = set(tmp_path.iterdir())
-    extract = FEATURES["battery"].extract
-    brighter = replace(FEATURES["battery"], extract=lambda payload: extract(payload) + 1)
-    monkeypatch.setitem(FEATURES, "battery", brighter)
+    batch = KINDS["battery"].batch
+    brighter = replace(KINDS["battery"], batch=lambda payloads: batch(payloads) + 1)
+    monkeypatch.setitem(KINDS, "battery", brighter)
     pool_module._first_unit.cache_clear()
     try:
         make_pool(small, tmp_path, silent)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from agents.distiller.distiller import Distiller
 from agents.distiller.files import WEIGHTS, WeightsError, load_model, read_tensors, write_tensors
 from agents.lab.training.checkpoint import check_recipe
 from agents.lab.training.cost import multiply_adds
@@ -94,6 +95,7 @@ def test_the_card_says_what_was_made(trained: tuple[TrainResult, list[Step]]) ->
     assert result.card == result.weights.with_suffix(".json")
     assert card["sha256"] == result.sha256
     assert card["recipe"] == TINY.recipe()
+    assert card["features"] == dict(Distiller.load(result.weights, threads=None).fingerprints)
     assert card["data"]["index_ranges"]["train"][0] == 0
     assert card["tiers"] == list(Tier)
     assert card["parameters"]["total"] == sum(p.numel() for p in model.parameters())

@@ -1,0 +1,185 @@
+"""The two stages as `StageApp` drives them: agents with all that they need, connected, loaded."""
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Collection, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from prometheus_client import start_http_server
+
+from agents.decide.agent import DecideAgent
+from agents.extract.agent import ExtractAgent, ExtractSettings
+from agents.extract.kinds import warm_up
+from agents.metrics import Metrics
+from schemas.record import Batch, Reading, TopicPartition
+from stream.configure import clock_config, decide_steps, extract_steps, load_decider
+from stream.kafka.memory import TopicMemory
+from stream.kafka.producer import Producer
+from stream.kafka.stage import Flow, Offsets
+from stream.kafka.topics import Topics, check_topics
+from stream.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def wall_ms() -> int:
+    """Returns the wall clock, ms since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class FlowHost:
+    """The `agents.host.Host` of an agent that a `Flow` feeds."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def wall_ms(self) -> int:
+        return wall_ms()
+
+    def readings(self) -> Mapping[TopicPartition, Reading]:
+        return self._flow.readings()
+
+    def partition_counts(self, topics: Collection[str]) -> Mapping[str, int]:
+        return self._flow.partition_counts(topics)
+
+    def done(self, batch: Batch) -> None:
+        self._flow.done(batch)
+
+    def may_publish(self) -> bool:
+        return self._flow.may_publish()
+
+    def pause(self, tps: Collection[TopicPartition]) -> None:
+        self._flow.pause(tps)
+
+    def resume(self, tps: Collection[TopicPartition]) -> None:
+        self._flow.resume(tps)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._flow.fail(error)
+
+    async def stop(self) -> None:
+        """Ends all tasks."""
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class _Stage:
+    """What both stages share: a producer, threads, and an agent once it has started."""
+
+    def __init__(self, settings: Settings, flow: Flow, metrics: Metrics, threads: int) -> None:
+        self.settings = settings
+        self.topics = Topics.of(settings)
+        self.metrics = metrics
+        self.host = FlowHost(flow)
+        self.publisher = Producer(
+            settings,
+            (self.topics.late, self.topics.dead_letter),
+            lambda topic: metrics.refused.labels(topic).inc(),
+        )
+        self.executor = ThreadPoolExecutor(threads, thread_name_prefix=type(self).__name__)
+        self.agent: ExtractAgent | DecideAgent | None = None
+
+    async def make_agent(self, homes: int) -> ExtractAgent | DecideAgent:
+        raise NotImplementedError
+
+    async def start(self) -> None:
+        """Checks the topics, connects and loads."""
+        report = await check_topics(self.settings)
+        for warning in report.warnings:
+            log.warning("%s", warning)
+        await self.publisher.start()
+        self.agent = await self.make_agent(report.homes)
+        await self.agent.start()
+
+    async def stop(self) -> None:
+        """Lets go of everything."""
+        await self.host.stop()
+        await self.publisher.stop()
+        self.executor.shutdown(wait=False, cancel_futures=True)
+
+    # What StageApp calls; it has called `start` before.
+
+    async def assign(
+        self, generation: int, committed: Mapping[TopicPartition, tuple[int, str] | None]
+    ) -> Mapping[TopicPartition, int]:
+        assert self.agent is not None
+        return await self.agent.assign(generation, committed)
+
+    async def revoke(self) -> None:
+        if self.agent is not None:
+            await self.agent.revoke()
+
+    async def take(self, batch: Batch) -> None:
+        assert self.agent is not None
+        await self.agent.take(batch)
+
+    def committable(self) -> Offsets:
+        return {} if self.agent is None else self.agent.committable()
+
+    def committed(self, offsets: Offsets) -> None:
+        assert self.agent is not None
+        self.agent.committed(offsets)
+
+
+class ExtractStage(_Stage):
+    """Raw records in; feature records, dead letters and marks out."""
+
+    def __init__(self, settings: Settings, flow: Flow, metrics: Metrics) -> None:
+        super().__init__(settings, flow, metrics, settings.extract_threads)
+
+    async def make_agent(self, homes: int) -> ExtractAgent:
+        await asyncio.to_thread(warm_up)
+        return ExtractAgent(
+            ExtractSettings(
+                worker=uuid.uuid4().hex,
+                features_topic=self.topics.features,
+                homes=homes,
+                clocks=clock_config(self.settings),
+                mark_interval=self.settings.mark_interval,
+            ),
+            extract_steps(self.settings, homes),
+            self.host,
+            self.publisher,
+            self.executor,
+            self.metrics,
+        )
+
+
+class DecideStage(_Stage):
+    """Feature records and marks in; decisions, late letters and dead letters out."""
+
+    def __init__(self, settings: Settings, flow: Flow, metrics: Metrics) -> None:
+        super().__init__(settings, flow, metrics, 1)
+
+    async def make_agent(self, homes: int) -> DecideAgent:
+        decider = await asyncio.to_thread(load_decider, self.settings)
+        return DecideAgent(
+            self.topics.features,
+            decide_steps(self.settings, homes, decider, decider.policy),
+            self.host,
+            self.publisher,
+            TopicMemory(self.settings, wall_ms),
+            self.executor,
+            self.metrics,
+        )
+
+
+def serve_metrics(settings: Settings, metrics: Metrics) -> None:
+    """Serves the metrics of a process where the settings say so."""
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, settings.metrics_host, registry=metrics.registry)

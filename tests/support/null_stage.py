@@ -1,0 +1,165 @@
+"""Stages that do nothing but pass records on, in a worker process of their own.
+
+    python -m support.null_stage '{"stages": [{"name": "extract", "inputs": [...], ...}]}'
+
+What they publish says in a header where each record came from and who passed it on, so the output
+topic tells what was taken, by whom, in which order.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stream.kafka.frontier import Frontier
+
+from schemas.record import Batch, Outgoing, TopicPartition
+from stream.kafka.partitioner import home_partition
+from stream.kafka.producer import Producer
+from stream.kafka.stage import Flow, Offsets
+from stream.kafka.stage_app import StageApp
+from stream.settings import Settings
+from stream.worker import run
+
+PASSED = "passed"
+"""The header: a JSON list of topic, partition, offset, process, generation, monotonic ns."""
+
+
+@dataclass
+class Plan:
+    """One null stage, as the command line describes it."""
+
+    name: str
+    inputs: list[str]
+    output: str | None = None
+    partitions: int = 1
+    """Of the output."""
+    keep: bool = False
+    """Whether kept partitions go on at their own position."""
+    fail: str | None = None
+    """Where an exception is raised: start, assign, take, revoke, task, commit."""
+    fail_at: int = 5
+    """After how many batches."""
+    hold: bool = False
+    """Whether batches are never done."""
+    side: bool = False
+    """Whether the output may refuse records."""
+
+
+class NullStage:
+    """Passes each record on, keyed as it came."""
+
+    def __init__(self, flow: Flow, plan: Plan, settings: Settings) -> None:
+        self._flow = flow
+        self._plan = plan
+        self._producer = Producer(settings, [plan.output] if plan.side and plan.output else ())
+        self._frontier = Frontier()
+        self._next: dict[TopicPartition, int] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._batches = 0
+        self._generation = -1
+
+    async def start(self) -> None:
+        self._maybe_fail("start")
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        await self._producer.stop()
+
+    async def assign(
+        self, generation: int, committed: Mapping[TopicPartition, tuple[int, str] | None]
+    ) -> Mapping[TopicPartition, int]:
+        self._maybe_fail("assign")
+        self._generation = generation
+        _say("assign", generation, {f"{t}/{p}": value for (t, p), value in committed.items()})
+        if not self._plan.keep:
+            self._frontier, self._next = Frontier(), {}
+            return {}
+        lost = self._next.keys() - committed.keys()
+        self._frontier.drop(lost)
+        self._next = {tp: offset for tp, offset in self._next.items() if tp not in lost}
+        return dict(self._next)
+
+    async def revoke(self) -> None:
+        self._maybe_fail("revoke")
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def take(self, batch: Batch) -> None:
+        self._batches += 1
+        if self._batches >= self._plan.fail_at:
+            self._maybe_fail("take")
+        self._frontier.deliver(batch.tp, [record.offset for record in batch.records])
+        self._next[batch.tp] = batch.records[-1].offset + 1
+        if self._plan.hold:
+            _say("held", self._batches, batch.size)
+            return
+        task = asyncio.create_task(self._pass_on(batch))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        await asyncio.sleep(0)
+
+    async def _pass_on(self, batch: Batch) -> None:
+        try:
+            if self._batches >= self._plan.fail_at:
+                self._maybe_fail("task")
+            if await self._producer.deliver(self._outgoing(batch), self._flow.may_publish):
+                self._frontier.finish(batch.tp, [record.offset for record in batch.records])
+        except Exception as error:
+            self._flow.fail(error)
+        finally:
+            self._flow.done(batch)
+
+    def _outgoing(self, batch: Batch) -> list[Outgoing]:
+        plan = self._plan
+        if plan.output is None:
+            return []
+        passed = [batch.tp.topic, batch.tp.partition, 0, os.getpid(), batch.generation]
+        outgoing = []
+        for record in batch.records:
+            passed[2] = record.offset
+            key = record.key or b""
+            headers = [*record.headers, (PASSED, json.dumps(passed).encode())]
+            partition = home_partition(key.decode(), plan.partitions)
+            outgoing.append(Outgoing(plan.output, key, record.value, headers, partition))
+        return outgoing
+
+    def committable(self) -> Offsets:
+        self._maybe_fail("commit")
+        return {tp: (at, f"up to {at}") for tp, at in self._frontier.committable().items()}
+
+    def committed(self, offsets: Offsets) -> None:
+        self._frontier.committed({tp: offset for tp, (offset, _) in offsets.items()})
+
+    def _maybe_fail(self, where: str) -> None:
+        if self._plan.fail == where and (where != "commit" or self._batches >= self._plan.fail_at):
+            raise RuntimeError(f"made to fail: {where}")
+
+
+def _say(*what: object) -> None:
+    print(json.dumps(what), flush=True)
+
+
+def main() -> int:
+    orders = json.loads(sys.argv[1])
+    settings = Settings.load(**orders.get("settings", {}))
+    plans = [Plan(**stage) for stage in orders["stages"]]
+    return run(
+        settings,
+        [
+            lambda failure, plan=plan: StageApp(
+                settings,
+                plan.name,
+                plan.inputs,
+                lambda flow: NullStage(flow, plan, settings),
+                failure,
+            )
+            for plan in plans
+        ],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
