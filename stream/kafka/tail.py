@@ -46,3 +46,17 @@ async def at_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> bool:
     """Whether a fetch has shown that there is nothing more to read."""
     highwater = consumer.highwater(partition)
     return highwater is not None and await consumer.position(partition) >= highwater
+
+
+async def first_since(consumer: AIOKafkaConsumer, partition: TopicPartition, since: int) -> int:
+    """Returns the first offset at or after a time, ms since 1970 UTC.
+
+    The beginning where the broker cannot tell (the embedded one), the end where nothing is that
+    young.
+    """
+    found = (await consumer.offsets_for_times({partition: max(since, 1)})).get(partition)
+    if found is not None:
+        return int(found.offset)
+    if (await consumer.offsets_for_times({partition: 1})).get(partition) is None:
+        return int((await consumer.beginning_offsets([partition]))[partition])
+    return int((await consumer.end_offsets([partition]))[partition])

@@ -20,8 +20,8 @@ from schemas.mark import is_mark
 from schemas.modality import MODALITIES, Modality
 from stream.errors import CollectError
 from stream.kafka.connection import client_options, connecting, partition_count, stop_client
-from stream.kafka.memory import first_since, our_decision
-from stream.kafka.tail import read_to_end
+from stream.kafka.memory import our_decision
+from stream.kafka.tail import first_since, read_to_end
 from stream.kafka.topics import Topics
 from stream.replay.collect.passages import RecentPassages
 from stream.replay.collect.units import Units
