@@ -18,7 +18,7 @@ from schemas.read_decision import read_decision
 from schemas.record import Record
 from stream.errors import BrokerUnreachable
 from stream.kafka.connection import client_options, connecting, stop_client
-from stream.kafka.tail import read_to_end
+from stream.kafka.tail import first_since, read_to_end
 from stream.kafka.topics import Topics
 from stream.settings import Settings
 
@@ -76,34 +76,20 @@ class TopicMemory:
                 )
             decisions = TopicPartition(self._topics.decisions, home)
             consumer.assign([decisions])
-            consumer.seek(decisions, await self._first_that_matters(consumer, decisions, oldest))
+            # A decision is published after its evidence, and a retired passage is remembered for
+            # two windows and grace: what is older than that has no say.
+            since = oldest - 2 * self._settings.window_ms - self._settings.grace_ms
+            consumer.seek(decisions, await first_since(consumer, decisions, since))
             async for found in read_to_end(consumer, [decisions]):
-                if decision := _decision(found):
+                if decision := our_decision(found):
                     yield decision
         except (KafkaError, BrokerUnreachable) as error:
             raise Unavailable(str(error) or type(error).__name__) from error
         finally:
             await stop_client(consumer)
 
-    async def _first_that_matters(
-        self, consumer: AIOKafkaConsumer, tp: TopicPartition, oldest: int
-    ) -> int:
-        """Returns the offset of the first decision that may still have a say.
 
-        A decision is published after its evidence, and a retired passage is remembered for two
-        windows and grace; what is older than the first record by more than that has no say.
-        """
-        horizon = 2 * self._settings.window_ms + self._settings.grace_ms
-        found = await consumer.offsets_for_times({tp: max(oldest - horizon, 1)})
-        if found.get(tp) is not None:
-            return int(found[tp].offset)
-        # Nothing is that young, or (the embedded broker) nobody knows: then it never finds any.
-        if (await consumer.offsets_for_times({tp: 1})).get(tp) is None:
-            return int((await consumer.beginning_offsets([tp]))[tp])
-        return int((await consumer.end_offsets([tp]))[tp])
-
-
-def _decision(found: Any) -> Decision | None:
+def our_decision(found: Any) -> Decision | None:
     """Returns the decision that a record holds; None, with a warning, where it is none of ours."""
     try:
         decision = read_decision(found.value)

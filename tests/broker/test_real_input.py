@@ -2,7 +2,7 @@
 
 A unit is a photograph, a measured spectrum and a work order. Its records are made from the
 published contracts alone (the field names, the .avsc files), not with our own codec, and are sent
-by kcat and by confluent-kafka, whose default partitioner is not the one that the house plan names.
+by kcat and by confluent-kafka, whose default partitioner is not the one of the home partitions.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""What must hold for every arrival order, crash and garbage (house plan, sections 4 and 5)."""
+"""What must hold for every arrival order, crash and garbage."""
 
 import math
 from collections import Counter
