@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from pydantic import ValidationError
 
 from schemas import headers
 from schemas.codec import decode
 from schemas.decision import Decision
 from schemas.errors import RecordError
+from schemas.read_decision import read_decision
 from stream.kafka.connection import client_options, connecting, stop_client
 from stream.kafka.tail import read_to_end
 from stream.kafka.topics import Topics
@@ -88,9 +88,9 @@ async def _partitions(consumer: AIOKafkaConsumer, name: str) -> list[int]:
 
 def _decision(record: Any) -> Decision | None:
     try:
-        return Decision.model_validate_json(record.value or b"")
-    except ValidationError:
-        log.error("No decision: %s[%d]@%d", record.topic, record.partition, record.offset)
+        return read_decision(record.value)
+    except RecordError as error:
+        log.error("No decision: %s[%d]@%d: %s", *record[:3], error)
         return None
 
 

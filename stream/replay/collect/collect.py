@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from pydantic import ValidationError
 
 from agents.join import Origin
-from schemas.decision import Decision
+from schemas.errors import RecordError
 from schemas.modality import MODALITIES, Modality
+from schemas.read_decision import read_decision
 from stream.errors import CollectError
 from stream.kafka.connection import client_options, connecting, partition_count, stop_client
 from stream.kafka.tail import POLL_MS, at_end, read_to_end
@@ -131,10 +131,9 @@ async def _read_decisions(
     async for record in _steadily(settings, read_to_end(consumer, partitions)):
         read += 1
         try:
-            # A newer worker may say more than this version knows.
-            recent.add(Decision.model_validate_json(record.value or b"", extra="ignore"))
-        except ValidationError:
-            log.info("No decision: %s[%d]@%d", record.topic, record.partition, record.offset)
+            recent.add(read_decision(record.value))
+        except RecordError as error:
+            log.info("No decision: %s[%d]@%d: %s", *record[:3], error)
             skipped += 1
         if read % MAX_RECORDS == 0:
             progress("decisions", read, None)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from agents.join import Origin
 from schemas.decision import Decision
-from schemas.modality import Modality
+from schemas.modality import MODALITIES, Modality
 
 
 class Used(NamedTuple):
@@ -30,9 +30,12 @@ class DecidedPassage:
 
     @classmethod
     def of(cls, decision: Decision) -> "DecidedPassage":
-        """Of several observations of a modality the newest counts; ties: the larger id."""
+        """Of several observations of a modality the newest counts; ties: the larger id.
+
+        Modalities that this version does not know are left out: it cannot read them.
+        """
         by_age = sorted(decision.evidence, key=lambda e: (e.captured_at, e.observation_id))
-        newest = {e.modality: e for e in by_age}
+        newest = {e.modality: e for e in by_age if e.modality in MODALITIES}
         return cls(
             decision.passage_id,
             decision.unit_id,
