@@ -12,7 +12,10 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+from stream.kafka.failure import Failure
 from stream.kafka.frontier import Frontier
 
 from schemas.record import Batch, Outgoing, TopicPartition
@@ -39,9 +42,10 @@ class Plan:
     keep: bool = False
     """Whether kept partitions go on at their own position."""
     fail: str | None = None
-    """Where an exception is raised: start, assign, take, revoke, task, commit."""
+    """What fails: start, assign, take, revoke, task, commit raise there; fetch and coordination end
+    these tasks of aiokafka's, drain breaks the loop that Faust polls in."""
     fail_at: int = 5
-    """After how many batches."""
+    """After how many batches (take, task, commit, fetch, coordination, drain)."""
     hold: bool = False
     """Whether batches are never done."""
     side: bool = False
@@ -91,6 +95,7 @@ class NullStage:
         self._batches += 1
         if self._batches >= self._plan.fail_at:
             self._maybe_fail("take")
+            self._break(self._plan.fail)
         self._frontier.deliver(batch.tp, [record.offset for record in batch.records])
         self._next[batch.tp] = batch.records[-1].offset + 1
         if self._plan.hold:
@@ -123,7 +128,7 @@ class NullStage:
             key = record.key or b""
             headers = [*record.headers, (PASSED, json.dumps(passed).encode())]
             partition = home_partition(key.decode(), plan.partitions)
-            outgoing.append(Outgoing(plan.output, key, record.value, headers, partition))
+            outgoing.append(Outgoing(plan.output, record.key, record.value, headers, partition))
         return outgoing
 
     def committable(self) -> Offsets:
@@ -132,6 +137,17 @@ class NullStage:
 
     def committed(self, offsets: Offsets) -> None:
         self._frontier.committed({tp: offset for tp, (offset, _) in offsets.items()})
+
+    def _break(self, what: str | None) -> None:
+        consumer: Any = self._flow.consumer  # type: ignore[attr-defined]
+        thread = consumer._thread
+        if what == "drain":
+            consumer.budget = None
+        elif what == "fetch":
+            thread.thread_loop.call_soon_threadsafe(thread._consumer._fetcher._fetch_task.cancel)
+        elif what == "coordination":
+            coordination = thread._consumer._coordinator._coordination_task
+            thread.thread_loop.call_soon_threadsafe(coordination.cancel)
 
     def _maybe_fail(self, where: str) -> None:
         if self._plan.fail == where and (where != "commit" or self._batches >= self._plan.fail_at):
@@ -145,20 +161,16 @@ def _say(*what: object) -> None:
 def main() -> int:
     orders = json.loads(sys.argv[1])
     settings = Settings.load(**orders.get("settings", {}))
-    plans = [Plan(**stage) for stage in orders["stages"]]
-    return run(
-        settings,
-        [
-            lambda failure, plan=plan: StageApp(
-                settings,
-                plan.name,
-                plan.inputs,
-                lambda flow: NullStage(flow, plan, settings),
-                failure,
-            )
-            for plan in plans
-        ],
-    )
+
+    def app(stage: dict[str, Any], failure: Failure) -> StageApp:
+        plan = Plan(**stage)
+
+        def make(flow: Flow) -> NullStage:
+            return NullStage(flow, plan, settings)
+
+        return StageApp(settings, plan.name, plan.inputs, make, failure)
+
+    return run(settings, [partial(app, stage) for stage in orders["stages"]])
 
 
 if __name__ == "__main__":
