@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from stream.kafka.failure import Failure
-from stream.kafka.frontier import Frontier
-
+from agents.frontier import Frontier
 from schemas.record import Batch, Outgoing, TopicPartition
+from stream.kafka.failure import Failure
 from stream.kafka.partitioner import home_partition
 from stream.kafka.producer import Producer
 from stream.kafka.stage import Flow, Offsets
@@ -59,7 +58,7 @@ class NullStage:
         self._flow = flow
         self._plan = plan
         self._producer = Producer(settings, [plan.output] if plan.side and plan.output else ())
-        self._frontier = Frontier()
+        self._frontiers: dict[TopicPartition, Frontier] = {}
         self._next: dict[TopicPartition, int] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._batches = 0
@@ -79,10 +78,11 @@ class NullStage:
         self._generation = generation
         _say("assign", generation, {f"{t}/{p}": value for (t, p), value in committed.items()})
         if not self._plan.keep:
-            self._frontier, self._next = Frontier(), {}
+            self._frontiers, self._next = {}, {}
             return {}
         lost = self._next.keys() - committed.keys()
-        self._frontier.drop(lost)
+        for tp in lost:
+            self._frontiers.pop(tp, None)
         self._next = {tp: offset for tp, offset in self._next.items() if tp not in lost}
         return dict(self._next)
 
@@ -96,7 +96,8 @@ class NullStage:
         if self._batches >= self._plan.fail_at:
             self._maybe_fail("take")
             self._break(self._plan.fail)
-        self._frontier.deliver(batch.tp, [record.offset for record in batch.records])
+        frontier = self._frontiers.setdefault(batch.tp, Frontier(0))
+        frontier.deliver(record.offset for record in batch.records)
         self._next[batch.tp] = batch.records[-1].offset + 1
         if self._plan.hold:
             _say("held", self._batches, batch.size)
@@ -110,8 +111,9 @@ class NullStage:
         try:
             if self._batches >= self._plan.fail_at:
                 self._maybe_fail("task")
-            if await self._producer.deliver(self._outgoing(batch), self._flow.may_publish):
-                self._frontier.finish(batch.tp, [record.offset for record in batch.records])
+            delivered = await self._producer.deliver(self._outgoing(batch), self._flow.may_publish)
+            if delivered and (frontier := self._frontiers.get(batch.tp)):
+                frontier.finish([record.offset for record in batch.records])
         except Exception as error:
             self._flow.fail(error)
         finally:
@@ -133,10 +135,13 @@ class NullStage:
 
     def committable(self) -> Offsets:
         self._maybe_fail("commit")
-        return {tp: (at, f"up to {at}") for tp, at in self._frontier.committable().items()}
+        offsets = {tp: each.committable() for tp, each in self._frontiers.items()}
+        return {tp: (at, f"up to {at}") for tp, at in offsets.items() if at is not None}
 
     def committed(self, offsets: Offsets) -> None:
-        self._frontier.committed({tp: offset for tp, (offset, _) in offsets.items()})
+        for tp, (offset, _) in offsets.items():
+            if frontier := self._frontiers.get(tp):
+                frontier.committed(offset)
 
     def _break(self, what: str | None) -> None:
         consumer: Any = self._flow.consumer  # type: ignore[attr-defined]
