@@ -81,7 +81,9 @@ class KafkaNode:
             if not self.running:
                 raise RuntimeError(f"Kafka ended at once:\n{self.log_tail()}")
             if time.monotonic() > deadline:
-                raise RuntimeError(f"Kafka does not answer within {timeout:g} s:\n{self.log_tail()}")
+                raise RuntimeError(
+                    f"Kafka does not answer within {timeout:g} s:\n{self.log_tail()}"
+                )
             time.sleep(0.1)
 
     def stop(self, timeout: float = 15.0) -> None:
