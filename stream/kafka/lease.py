@@ -18,11 +18,13 @@ class Lease:
     """Is renewed by what the coordinator confirms. Any thread may ask.
 
     Args:
+        group: its name.
         seconds: the group's session timeout.
         now: seconds of a clock that goes on while the machine sleeps.
     """
 
-    def __init__(self, seconds: float, now: Callable[[], float] = boottime) -> None:
+    def __init__(self, group: str, seconds: float, now: Callable[[], float] = boottime) -> None:
+        self._group = group
         self._seconds = seconds
         self._now = now
         self._renewed_at: float | None = None
@@ -40,9 +42,11 @@ class Lease:
         lapsed = age > self._seconds
         if lapsed and not self._lapsed:
             log.warning(
-                "The group has not heard of us for %.1f s; publishing nothing until it has", age
+                "Group %s has not heard of us for %.1f s; we publish nothing until it has",
+                self._group,
+                age,
             )
         elif self._lapsed and not lapsed:
-            log.warning("The group counts us as a member again")
+            log.warning("Group %s counts us as a member again", self._group)
         self._lapsed = lapsed
         return not lapsed

@@ -12,7 +12,6 @@ from aiokafka.errors import (
     LeaderNotAvailableError,
     MessageSizeTooLargeError,
     NotLeaderForPartitionError,
-    ProducerClosed,
     UnknownTopicOrPartitionError,
 )
 
@@ -41,6 +40,7 @@ class Producer:
     records origins.
 
     Args:
+        name: of the stage, for the log.
         side_topics: topics that may refuse a record for good without stopping the worker where the
             setting `side_topics` is `best-effort`.
         refused: told the topic of each record that was dropped for that.
@@ -49,6 +49,7 @@ class Producer:
     def __init__(
         self,
         settings: Settings,
+        name: str,
         side_topics: Collection[str] = (),
         refused: Callable[[str], None] = lambda topic: None,
     ) -> None:
@@ -58,7 +59,9 @@ class Producer:
         self._told: set[str] = set()
         self._producer: AIOKafkaProducer | None = None
         self._turn = asyncio.Lock()
-        self._outage = Outage("Publishing")
+        self._outage = Outage(f"Publishing by {name}")
+        self._failing = 0
+        """Calls of `deliver` that have failed and try again."""
 
     async def start(self) -> None:
         """Connects.
@@ -80,8 +83,8 @@ class Producer:
     async def stop(self) -> None:
         """Disconnects; what is not confirmed by then may be lost."""
         if self._producer is not None:
-            await stop_client(self._producer)
-            self._producer = None
+            producer, self._producer = self._producer, None
+            await stop_client(producer)
 
     def send(self, records: Sequence[Outgoing], ours: Callable[[], bool]) -> asyncio.Task[bool]:
         """Starts `deliver`; what is sent by later calls goes out behind these records.
@@ -104,26 +107,32 @@ class Producer:
             RecordTooLarge: a topic takes neither the record nor what can be left of it.
             TopicRefused: a topic refuses records for another reason, for good.
         """
-        waiting = list(records)
-        while waiting:
-            if not ours():
-                return False
-            outcomes = await asyncio.gather(*await self._enqueue(waiting), return_exceptions=True)
-            if not (waiting := await self._again(waiting, outcomes)):
-                break
-            await asyncio.sleep(RETRY_DELAY)
-        self._outage.works()
-        return True
+        waiting, failing = list(records), False
+        try:
+            while ours() and self._producer is not None:
+                deliveries = await self._enqueue(self._producer, waiting)
+                outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
+                if not (waiting := await self._again(waiting, outcomes)):
+                    return True
+                self._failing += not failing
+                failing = True
+                await asyncio.sleep(RETRY_DELAY)
+            return False
+        finally:
+            self._failing -= failing
+            if failing and not self._failing and not waiting:
+                self._outage.works()
 
-    async def _enqueue(self, records: Sequence[Outgoing]) -> list[asyncio.Future[object]]:
+    async def _enqueue(
+        self, producer: AIOKafkaProducer, records: Sequence[Outgoing]
+    ) -> list[asyncio.Future[object]]:
         """Hands the records to the client, in turn: it keeps the order of each partition."""
-        assert self._producer is not None, "start() comes first"
         loop = asyncio.get_running_loop()
         deliveries: list[asyncio.Future[object]] = []
         async with self._turn:
             for record in records:
                 try:
-                    delivery = await self._producer.send(
+                    delivery = await producer.send(
                         record.topic,
                         value=record.value,
                         key=record.key,
@@ -155,8 +164,10 @@ class Producer:
 
     async def _judge(self, record: Outgoing, error: BaseException) -> Outgoing | None:
         """Returns what is to be tried instead; None where the record is to be dropped."""
-        if not isinstance(error, KafkaError) or isinstance(error, ProducerClosed):
+        if not isinstance(error, KafkaError):
             raise error
+        if self._producer is None:
+            return record  # we are stopping; `deliver` says so
         if isinstance(error, MessageSizeTooLargeError):
             if record.shrinkable:
                 return _without_value(record)
@@ -191,7 +202,8 @@ class Producer:
 
     async def _exists(self, topic: str) -> bool:
         """Whether the broker lists the topic, or says nothing at all."""
-        assert self._producer is not None
+        if self._producer is None:
+            return True
         try:
             # All topics: asked for one by name, a broker may make it.
             metadata = await self._producer.client.fetch_all_metadata()
