@@ -149,7 +149,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return accepted
 
     async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
-        self.lease.renew(boottime())
+        self.lease.begin(boottime())
         self._coordinating.works()
         self._uncoordinated_since = None
         await super().on_partitions_assigned(assigned, generation_id)

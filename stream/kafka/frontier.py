@@ -26,14 +26,14 @@ class _Partition:
         self.committed = -1
 
     def finish(self, offsets: Iterable[int]) -> None:
-        self.finished.update(offsets)
         pending, finished = self.pending, self.finished
+        if pending:
+            first = pending[0]
+            finished.update(offset for offset in offsets if offset >= first)
         while pending and pending[0] in finished:
             offset = pending.popleft()
             finished.remove(offset)
             self.next_offset = offset + 1
-        if not pending:
-            finished.clear()  # what was finished twice
 
 
 class Frontier:
@@ -88,7 +88,7 @@ class Frontier:
     @property
     def unfinished(self) -> int:
         """Delivered records that a restart would read again."""
-        return sum(len(p.pending) for p in self._partitions.values())
+        return sum(len(p.pending) - len(p.finished) for p in self._partitions.values())
 
     def oldest_unfinished(self, tp: TopicPartition) -> int | None:
         """Returns the offset of the first record of the partition that is not finished."""

@@ -2,8 +2,8 @@
 
 The group coordinator waits for `session_timeout` after a member's last heartbeat before it gives
 the member's partitions away. So for that long after a heartbeat that it accepted was sent, nobody
-else owns them; after it (the process was stopped, the machine slept, the network was cut) somebody
-may, and we publish nothing until a heartbeat or a new assignment says that we are members still.
+else owns them. After it (the process was stopped, the machine slept, the network was cut) somebody
+may, and we publish nothing until we have been assigned partitions anew.
 """
 
 import logging
@@ -27,26 +27,29 @@ class Lease:
         self._group = group
         self._seconds = seconds
         self._now = now
-        self._renewed_at: float | None = None
-        self._lapsed = False
+        self._renewed_at = now()
+        self._lapsed = True
+
+    def begin(self, at: float) -> None:
+        """Notes that we have been assigned partitions at time `at`."""
+        self._renewed_at, self._lapsed = at, False
 
     def renew(self, at: float) -> None:
-        """Notes that the coordinator took us for a member at time `at`."""
+        """Notes that the coordinator has accepted a heartbeat that was sent at time `at`.
+
+        It does not mend a lease of which somebody was told that it has lapsed: what was not
+        published then would be missing.
+        """
         self._renewed_at = at
 
     def holds(self) -> bool:
         """Whether what we publish cannot collide with another owner's."""
-        if self._renewed_at is None:
-            return False
         age = self._now() - self._renewed_at
-        lapsed = age > self._seconds
-        if lapsed and not self._lapsed:
+        if not self._lapsed and age > self._seconds:
+            self._lapsed = True
             log.warning(
-                "Group %s has not heard of us for %.1f s; we publish nothing until it has",
+                "Group %s has not heard of us for %.1f s; we publish nothing until it assigns anew",
                 self._group,
                 age,
             )
-        elif self._lapsed and not lapsed:
-            log.warning("Group %s counts us as a member again", self._group)
-        self._lapsed = lapsed
-        return not lapsed
+        return not self._lapsed
