@@ -15,6 +15,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from pydantic import SecretStr
+from stream.station import Station
+from stream.topics import Topics, check_topics, create_topics
 from support.brokers import remove_all_of
 from support.kafka import KafkaCluster
 from support.topic_tail import TopicTail
@@ -22,8 +24,6 @@ from support.topic_tail import TopicTail
 from schemas.observation import Text
 from stream.errors import BrokerUnreachable, DeliveryError
 from stream.settings import Settings
-from stream.station import Station
-from stream.topics import Topics, check_topics, create_topics
 
 pytestmark = pytest.mark.timeout(90)
 
