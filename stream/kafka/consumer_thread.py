@@ -65,7 +65,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs it in the thread's loop. Unlike Faust's `call_thread` it starts no tasks that wait
         for others (two at a time), so that a poll never waits for a commit."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.thread_loop))
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self.thread_loop)
+        except RuntimeError as error:  # the loop is closed
+            work.close()
+            raise ConsumerStoppedError from error
+        return await asyncio.wrap_future(future)
 
     # -- life -----------------------------------------------------------------------------
 
@@ -117,13 +122,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = self._ensure_consumer()
         if consumer._closed:
             return
-        if (fetching := consumer._fetcher._fetch_task).done():
-            fetching.result()
-            raise ConsumerStoppedError
         coordinator = consumer._coordinator
-        if (coordination := coordinator._coordination_task).done():
-            coordination.result()
-            raise ConsumerStoppedError
+        for task in (consumer._fetcher._fetch_task, coordinator._coordination_task):
+            if task.done():
+                error = None if task.cancelled() else task.exception()
+                raise ConsumerStoppedError(f"a task of the consumer ended ({error!r})")
         try:
             coordinator.check_errors()  # which also lets the coordination go on after an error
         except KafkaError as error:

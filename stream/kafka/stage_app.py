@@ -195,7 +195,6 @@ class StageApp(faust.App):  # type: ignore[misc]
         consumer.resume(consumer.paused)
         positions = await self.stage.assign(generation, committed)
         await consumer.open(assignment, generation, positions)
-        log.info("%s, generation %d: %s", self._stage_name, generation, _listed(committed))
 
     async def _follow_revocation(self, app: Any, revoked: set[TP], **_: Any) -> None:
         self._consumer_of_ours.shut()
@@ -272,10 +271,3 @@ def _credentials(settings: Settings) -> Any:
             ssl_context=context,
         )
     return None if context is None else faust.SSLCredentials(context)
-
-
-def _listed(tps: Collection[TopicPartition]) -> str:
-    topics: dict[str, list[int]] = {}
-    for topic, partition in sorted(tps):
-        topics.setdefault(topic, []).append(partition)
-    return ", ".join(f"{topic}{numbers}" for topic, numbers in topics.items()) or "no partitions"

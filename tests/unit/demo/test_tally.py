@@ -19,6 +19,10 @@ from stream.demo.words import bar, duration, removal
 from stream.kafka.topics import Topics
 
 
+START = 1_772_366_400_000
+"""When the line starts, ms."""
+
+
 def test_percentiles() -> None:
     assert percentile([], 50) is None
     assert percentile([5], 99) == 5
@@ -27,7 +31,7 @@ def test_percentiles() -> None:
 
 
 def test_units_in_flight_are_counted_by_completeness() -> None:
-    line = Line(LinePlan(4, 1, 1_767_225_600_000, 4.0, LineTiming(dropout=0.0, duplicates=1.0)), Topics())
+    line = Line(LinePlan(4, 1, START, 4.0, LineTiming(dropout=0.0, duplicates=1.0)), Topics())
     tally = Tally(line.total, 4)
     for item in line.items():
         assert isinstance(item, Sent)
