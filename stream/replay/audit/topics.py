@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas import headers
 from schemas.codec import decode
 from schemas.decision import Decision
+from schemas.decision_reading import read_decision
 from schemas.errors import RecordError
-from schemas.read_decision import read_decision
 from stream.kafka.connection import client_options, connecting, stop_client
 from stream.kafka.tail import read_to_end
 from stream.kafka.topics import Topics

@@ -17,9 +17,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.join import Origin
+from schemas.decision_reading import read_decision
 from schemas.errors import RecordError
 from schemas.modality import MODALITIES, Modality
-from schemas.read_decision import read_decision
 from stream.errors import CollectError
 from stream.kafka.connection import client_options, connecting, partition_count, stop_client
 from stream.kafka.tail import POLL_MS, at_end, read_to_end

@@ -18,7 +18,6 @@ from stream.demo.words import bar, duration, removal
 from stream.demo.workers import last_words, restored_partitions
 from stream.kafka.topics import Topics
 
-
 START = 1_772_366_400_000
 """When the line starts, ms."""
 
