@@ -18,7 +18,6 @@ from stream.demo.tally import Tally, percentile
 from stream.demo.words import bar, duration, removal
 from stream.kafka.topics import Topics
 
-
 START = 1_772_366_400_000
 """When the line starts, ms."""
 
