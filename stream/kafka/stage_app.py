@@ -175,6 +175,8 @@ class StageApp(faust.App):  # type: ignore[misc]
                 if not self.should_stop:
                     self.fail(error)
                 return
+            if self._assigned_once and not self.rebalancing and not self.may_publish():
+                self.rejoin()  # nothing is lost by asking again
             stuck = stuck + 1 if self._consumer_of_ours.is_stuck else 0
             if stuck > STUCK_AFTER and not self.should_stop:
                 self.fail(StageFailed("Faust does not resume the flow of records"))

@@ -19,14 +19,16 @@ from agents.frontier import Frontier
 from schemas.record import Batch, Outgoing, TopicPartition
 from stream.kafka.failure import Failure
 from stream.kafka.partitioner import home_partition
+from stream.kafka.process import run
 from stream.kafka.producer import Producer
 from stream.kafka.stage import Flow, Offsets
 from stream.kafka.stage_app import StageApp
 from stream.settings import Settings
-from stream.worker import run
 
 PASSED = "passed"
 """The header: a JSON list of topic, partition, offset, process, generation, monotonic ns."""
+UNDER_WAY = 16
+"""Batches that are being passed on at a time."""
 
 
 @dataclass
@@ -57,7 +59,9 @@ class NullStage:
     def __init__(self, flow: Flow, plan: Plan, settings: Settings) -> None:
         self._flow = flow
         self._plan = plan
-        self._producer = Producer(settings, [plan.output] if plan.side and plan.output else ())
+        self._producer = Producer(
+            settings, plan.name, [plan.output] if plan.side and plan.output else ()
+        )
         self._frontiers: dict[TopicPartition, Frontier] = {}
         self._next: dict[TopicPartition, int] = {}
         self._under_way: set[asyncio.Task[None]] = set()
@@ -105,7 +109,8 @@ class NullStage:
         task = asyncio.create_task(self._pass_on(batch))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        await asyncio.sleep(0)
+        while len(self._under_way) >= UNDER_WAY:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
 
     async def _pass_on(self, batch: Batch) -> None:
         try:

@@ -16,7 +16,7 @@ from schemas.read_decision import UNKNOWN_TIME, read_decision
 from .test_decision import EXAMPLE
 
 ORIGINAL = Decision.model_validate(EXAMPLE)
-GONE = object()
+GONE = "left out"
 """In a case: the field is left out."""
 
 
