@@ -153,6 +153,7 @@ async def test_bytes_in_flight_are_bounded(settings: Settings, line: str, tmp_pa
         assert worker.said("assign")[0][1][committed][0] == 11
 
 
+@pytest.mark.real_kafka
 async def test_metadata_of_commits_comes_back(
     settings: Settings, line: str, tmp_path: Path
 ) -> None:
@@ -170,6 +171,7 @@ async def test_metadata_of_commits_comes_back(
         assert worker.said("assign")[0][1] == {f"{line}a/0": None, f"{line}a/1": [7, "up to 7"]}
 
 
+@pytest.mark.real_kafka
 async def test_a_worker_that_was_frozen_comes_back_as_a_member(
     settings: Settings, line: str, tmp_path: Path
 ) -> None:

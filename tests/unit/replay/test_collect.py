@@ -99,13 +99,15 @@ def test_the_most_recent_passages_are_kept_in_the_order_of_their_opening(made, l
 # -- what is made of the records ------------------------------------------------------------
 
 SEED = 4
+NOON = 1_772_366_400_000
+"""An event time, ms."""
 
 
 def observed(unit_id: str, *modalities: Modality) -> list[Observation]:
     """Of a unit of the simulator, whose number its name ends in."""
     unit = simulate_unit(SEED, int(unit_id[3:]))
     return [
-        Observation(unit_id, f"{unit_id}-{m}", 1_000, f"{m}-1", unit.payload(m)) for m in modalities
+        Observation(unit_id, f"{unit_id}-{m}", NOON, f"{m}-1", unit.payload(m)) for m in modalities
     ]
 
 
