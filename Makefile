@@ -3,6 +3,9 @@
 # On Linux, PyPI's torch brings CUDA along. Nothing here needs it, and with
 #   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 # in the environment pip takes the small one.
+#
+# Broker tests run on a genuine Apache Kafka where there is a way to one (README, "Tests");
+# REGRADE_TEST_BROKER=embedded make test-only runs them on the embedded broker.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,7 +30,7 @@ help:  ## this list
 demo: $(VENV)/.demo  ## watch 300 simulated laptops being decided, on an embedded broker
 	@$(BIN)/regrade demo $(ARGS)
 
-test: lint test-only  ## everything that must be green: lint, then all tests on a real broker
+test: lint test-only  ## everything that must be green: lint, then all tests on a genuine Kafka where there is one
 
 test-only: $(VENV)/.dev  ## the tests alone
 	$(BIN)/pytest -n 3 --dist worksteal -m "not chaos" $(ARGS)
@@ -59,7 +62,7 @@ $(BIN)/python:
 		echo "$(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; \
 		exit 1; }
 
-# torch by itself first: its exact version decides which wheels of the others fit.
+# torch by itself first: the package takes a range, a checkout has one version for everybody.
 $(VENV)/.torch: Makefile | $(BIN)/python
 	@echo "Setting up $(VENV) (once; a minute or a few)"
 	$(BIN)/python -m pip install --quiet $(TORCH)

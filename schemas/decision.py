@@ -191,10 +191,15 @@ class DistillerInfo(_Record):
     tier: Tier
     selection: Selection | None = None
     """None where nobody had to choose, and in decisions of before there were tiers."""
+    device: str = ""
+    """What ran the circuits: `exact`, `none` without any, or the name of a PennyLane device. Empty
+    in decisions from before it was told."""
+    shots: int | None = None
+    """How often each circuit was measured; None: exact expectations, or no circuit."""
 
 
 class Decision(_Record):
-    """One revision of the decision on one passage (house plan, section 6)."""
+    """One revision of the decision on one passage; `read_decision` reads those of strangers too."""
 
     decision_id: str
     passage_id: str

@@ -5,6 +5,7 @@ base64 or lists (JSON), or a claim check; everything else has the type that the 
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -60,6 +61,12 @@ def linear_axis(start: float, stop: float, count: int) -> Float32:
     Computed in float64 and rounded once, so that every reader gets the same float32. Ends beyond
     float32 give infinities, which `Spectral` refuses.
     """
+    return _linear_axis(start, stop, count).copy()
+
+
+# A spectrometer sends the same axis with every spectrum.
+@lru_cache(maxsize=16)
+def _linear_axis(start: float, stop: float, count: int) -> Float32:
     with np.errstate(over="ignore", invalid="ignore"):
         return np.linspace(start, stop, count, dtype=np.float64).astype(np.float32)
 

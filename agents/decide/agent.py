@@ -29,15 +29,18 @@ RETRY_AFTER = 1.0
 class Memory(Protocol):
     """What the topics remember of a home partition that has been taken over."""
 
-    def marks(self, home: int, first: int, before: int) -> AsyncIterator[Record]:
-        """Reads the records of the features topic from offset `first` until `before`."""
-        ...
+    def recall(
+        self, home: int, oldest_mark: int | None, first: int
+    ) -> AsyncIterator[Record | Decision]:
+        """Yields the records of the features topic from `oldest_mark` until `first`, then the
+        decisions that matter to records from `first` on; each in the order of its log.
 
-    def decisions(self, home: int, first: int) -> AsyncIterator[Decision]:
-        """Reads the decisions that matter to records from offset `first` on, in order.
+        Args:
+            oldest_mark: offset of the oldest mark that still counted at `first`; None: not known.
+            first: offset of the first record that will be processed.
 
         Raises:
-            Unavailable: they cannot be read now (`marks` raises it too).
+            Unavailable: they cannot be read now.
         """
         ...
 
@@ -228,7 +231,11 @@ class _Home:
     async def halt(self) -> None:
         """Lets nothing more begin, and waits until what has begun is finished."""
         self._may_work.clear()
-        await self._idle.wait()
+        try:
+            await self._idle.wait()
+        except asyncio.CancelledError:
+            self.broken = True  # it took too long: what has begun may not be published any more
+            raise
 
     def close(self) -> None:
         """Another worker owns the home now; nothing of it may be published any more."""
@@ -252,11 +259,12 @@ class _Home:
         self._agent.host.resume([self.tp])
         while True:
             taken = [await self._queue.get()]
-            await self._may_work.wait()
-            self._idle.clear()
-            while not self._queue.empty() and sum(len(fresh) for _, fresh in taken) < STEP_MAX:
-                taken.append(self._queue.get_nowait())
             try:
+                while not self._may_work.is_set():  # it may be cleared again before we wake up
+                    await self._may_work.wait()
+                self._idle.clear()
+                while not self._queue.empty() and sum(len(fresh) for _, fresh in taken) < STEP_MAX:
+                    taken.append(self._queue.get_nowait())
                 await self._work([record for _, fresh in taken for record in fresh])
             finally:
                 self._idle.set()
@@ -278,7 +286,7 @@ class _Home:
             self.broken = True
 
     def _is_ours(self) -> bool:
-        return not self._closed and self._agent.host.may_publish()
+        return not (self._closed or self.broken) and self._agent.host.may_publish()
 
     async def _restore(self) -> None:
         """Reads back what the topics remember, again and again until it can be read."""
@@ -295,21 +303,22 @@ class _Home:
                 await asyncio.sleep(RETRY_AFTER)
 
     async def _read_back(self) -> None:
-        memory, decisions, marks = self._agent.memory, 0, 0
-        if self._start is not None:
-            async for record in memory.marks(self._number, self._start.oldest_mark, self._first):
-                self.step.restore_mark(record)
-                marks += 1
-        async for decision in memory.decisions(self._number, self._first):
-            self.step.restore(decision)
-            decisions += 1
+        decisions = records = 0
+        oldest_mark = None if self._start is None else self._start.oldest_mark
+        async for item in self._agent.memory.recall(self._number, oldest_mark, self._first):
+            if isinstance(item, Record):
+                self.step.restore_mark(item)
+                records += 1
+            else:
+                self.step.restore(item)
+                decisions += 1
         log.info(
-            "Home partition %d goes on at offset %d: %d decisions and %d records with marks read"
-            " back",
+            "Home partition %d goes on at offset %d: %d decisions and %d records with marks"
+            " read back",
             self._number,
             self._first,
             decisions,
-            marks,
+            records,
         )
 
     @property

@@ -26,7 +26,7 @@ def compose_decision(
     decided_at: int,
     validity: int,
 ) -> Decision:
-    """The decision record of one revision (house plan, section 6).
+    """The decision record of one revision (`agents/README.md`).
 
     Args:
         decided_at: the wall clock, ms since 1970 UTC.

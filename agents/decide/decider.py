@@ -8,12 +8,12 @@ import numpy as np
 from agents.decide.compose import compose_decision
 from agents.decide.disassembly import DisassemblyTable, plan_disassembly
 from agents.decide.policy import Policy
-from agents.distiller.distiller import Encoding
+from agents.distiller.distiller import Distiller, Encoding
 from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.distiller.prediction import Prediction
 from agents.join import Revision
 from schemas.decision import Decision
-from schemas.errors import OtherFeatures, RecordError, UnusablePayload
+from schemas.errors import InvalidField, OtherFeatures, RecordError, UnusablePayload
 from schemas.feature_record import FeatureRecord
 
 
@@ -32,7 +32,7 @@ class Decider:
         """
         distiller = self.hierarchy.distiller
         results: list[Encoding | RecordError | None] = [
-            _check(record, distiller.fingerprints.get(record.modality)) for record in records
+            _check(record, distiller) for record in records
         ]
         usable = [slot for slot, error in enumerate(results) if error is None]
         for modality in {records[slot].modality for slot in usable}:
@@ -40,7 +40,10 @@ class Decider:
             features = np.stack([records[slot].features for slot in slots])
             for slot, row in zip(slots, distiller.encode_features(modality, features), strict=True):
                 finite = np.isfinite(row).all()
-                results[slot] = row if finite else UnusablePayload("its encoding is not finite")
+                # A copy: a row of its own does not keep the whole batch in memory.
+                results[slot] = (
+                    row.copy() if finite else UnusablePayload("its encoding is not finite")
+                )
         return [result for result in results if result is not None]
 
     def decide(self, revisions: Sequence[Revision], decided_at: int) -> list[Decision]:
@@ -72,12 +75,16 @@ class Decider:
         )
 
 
-def _check(record: FeatureRecord, trained_on: str | None) -> OtherFeatures | None:
-    """Returns what is wrong with how the features were made; None: nothing."""
-    if record.fingerprint == trained_on:
-        return None
-    return OtherFeatures(
-        f"{record.modality} features of {record.unit_id} have the fingerprint"
-        f" {record.fingerprint}, the model was trained on {trained_on}; send the observation at"
-        " their origin again once extract and decide workers have the same version"
-    )
+def _check(record: FeatureRecord, distiller: Distiller) -> RecordError | None:
+    """Returns what is wrong with features; None: they are what the model was trained on."""
+    trained_on = distiller.fingerprints.get(record.modality)
+    if record.fingerprint != trained_on:
+        return OtherFeatures(
+            f"{record.modality} features of {record.unit_id} have the fingerprint"
+            f" {record.fingerprint}, the model was trained on {trained_on}; send the observation at"
+            " their origin again once extract and decide workers have the same version"
+        )
+    shape = distiller.model.config.shapes[record.modality]
+    if record.features.shape != shape:
+        return InvalidField(f"features have the shape {record.features.shape}, not {shape}")
+    return None

@@ -1,4 +1,4 @@
-"""The hybrid cross-modal distiller (house plan, section 7). Read it in this order:
+"""The hybrid cross-modal distiller (`agents/README.md`). Read it in this order:
 
 The network: `circuits` the circuit, in PennyLane as the reference and in exact forms without a
 state vector; `readouts` these and their classical twin; `attention` cross-attention of pairs and

@@ -71,12 +71,15 @@ class HierarchicalDistillation:
 
     def info(self, prediction: Prediction) -> DistillerInfo:
         """What a decision says of how `prediction` came about."""
+        device, shots = self.distiller.model.ran_on(prediction.tier)
         return DistillerInfo(
             model=MODEL,
             version=VERSION,
             sha256=self.distiller.sha256,
             tier=prediction.tier,
             selection=prediction.selection,
+            device=device,
+            shots=shots,
         )
 
     def _rule(self, u: float, c: float) -> tuple[Tier, str]:

@@ -27,6 +27,7 @@ from agents.distiller.circuits.backend import Readout
 from agents.distiller.encoders import DROPOUT, Shape, encoder
 from agents.distiller.extractor import QuantumFeatureExtractor
 from agents.distiller.heads import HEADS, LOGITS, probabilities
+from agents.distiller.readouts import device_of
 from agents.distiller.tiers import FinalCircuit, TripleCircuits
 from schemas.decision import Tier
 from schemas.modality import MODALITIES, Modality
@@ -165,6 +166,11 @@ class HybridCrossModalDistiller(nn.Module):
                 QuantumCrossAttention | TripleCircuits | FinalCircuit | QuantumFeatureExtractor,
             ):
                 circuit.readout = readout
+
+    def ran_on(self, tier: Tier) -> tuple[str, int | None]:
+        """Returns the device of a tier's circuits and the shots of each, as `device_of` does."""
+        circuits = [self.circuits[tier]] if tier in self.circuits else self.extractors.values()
+        return device_of(next((getattr(c, "readout", None) for c in circuits), None))
 
     def encode(self, modality: Modality, features: Tensor) -> Tensor:
         """(B, *shape) -> (B, D): all that need be kept of an observation until its decision."""

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from agents.distiller.circuits import unentangled
-from agents.distiller.circuits.backend import Readout
+from agents.distiller.circuits.backend import EXACT, Readout
 from agents.distiller.circuits.exact import exact
+
+NO_DEVICE = "none"
 
 
 def polynomial(q: Tensor, k: Tensor, w: Tensor) -> Tensor:
@@ -29,6 +31,16 @@ def polynomial(q: Tensor, k: Tensor, w: Tensor) -> Tensor:
     for weight, monomial in zip(terms, monomials, strict=False):
         total = total + weight * monomial
     return torch.tanh(total)
+
+
+def device_of(readout: Readout | None) -> tuple[str, int | None]:
+    """Returns what runs the circuits of a readout, `none` for one without, and the shots of each.
+
+    No shots mean exact expectations.
+    """
+    if readout in (exact, unentangled):
+        return EXACT, None
+    return getattr(readout, "name", NO_DEVICE), getattr(readout, "shots", None)
 
 
 READOUTS: dict[str, Readout] = {

@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from agents.extract.ragged import end_to_end
 from agents.machine_code import compiled
@@ -49,12 +48,12 @@ def batch(payloads: list[Spectral], settings: Settings) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=4)
 def _axis_and_slope(settings: Settings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The common axis in nm, shape (points,), and the weights of the derivative, odd in number."""
-    reach = int(4 * settings.slope_points + 0.5)
-    impulse = np.zeros(4 * reach + 1)
-    impulse[2 * reach] = 1.0
-    answer = gaussian_filter1d(impulse, settings.slope_points, order=1, mode="nearest")
-    weights = answer[reach : 3 * reach + 1][::-1].copy()
+    """The common axis in nm, shape (points,), and the weights of the derivative of a Gaussian."""
+    deviation = settings.slope_points
+    reach = int(4 * deviation + 0.5)
+    at = np.arange(-reach, reach + 1)
+    bell = np.exp(-0.5 * (at / deviation) ** 2)
+    weights = at / deviation**2 * bell / bell.sum()
     return np.linspace(settings.start_nm, settings.stop_nm, settings.points), weights
 
 

@@ -34,8 +34,8 @@ def collect(
 ) -> int:
     """Collect what decided units looked like to all stations, as training data without labels.
 
-    Reads the decisions and then the records that they name; changes nothing on the cluster.
-    Records that retention has deleted are counted and left out.
+    Reads the decisions and then the features of what they name; changes nothing on the cluster.
+    What retention has deleted is counted and left out.
     """
     from stream.replay.collect import collect as run
     from stream.settings import Settings
@@ -64,10 +64,10 @@ def _progress_bars(*, quiet: bool) -> Iterator["Progress"]:
     with Progress(*columns, console=err(), disable=quiet) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def progress(what: str, done: int, total: int | None) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(f"{what} read", total=total)
-            bars.update(tasks[what], completed=done, total=total)
+        def progress(topic: str, done: int, total: int) -> None:
+            if topic not in tasks:
+                tasks[topic] = bars.add_task(f"{topic} read", total=total)
+            bars.update(tasks[topic], completed=done, total=total)
 
         yield progress
 
@@ -90,13 +90,13 @@ def _show(found: "Collected", seconds: float) -> None:
     seen = ", ".join(f"{modality} {count:,}" for modality, count in found.modalities.items())
     typer.echo(f"{found.units:,} units, of these with {seen}.")
     lost = {
-        "observations are gone from their topics": found.gone,
-        "observations cannot be read": found.unreadable,
+        "observations are gone from the features topic": found.gone,
+        "observations were extracted by another version": found.unreadable,
         "passages were left out, since nothing is left of them": found.emptied,
-        "records among the decisions are none": found.skipped,
+        "records among the decisions are none of ours": found.skipped,
     }
     for what, count in lost.items():
         if count:
             typer.echo(f"{count:,} {what}.")
     typer.echo(f"{found.path} (sha256 {found.sha256[:12]}...) in {seconds:g} s")
-    typer.echo(f"To train on them: regrade train --collected {found.path}")
+    typer.echo(f"To train on them: regrade train --out FILE --collected {found.path}")

@@ -36,7 +36,7 @@ app = typer.Typer(
 )
 app.command(epilog="Example: regrade demo --units 300 --seed 7")(demo.demo)
 app.command(epilog="Example: regrade broker --port 9092")(broker.broker)
-app.command(epilog="Example: regrade worker -b kafka-1:9092 --metrics-port 9464")(worker.worker)
+app.command(epilog="Example: regrade worker -b kafka-1:9092 --stage extract")(worker.worker)
 app.add_typer(topics.app, name="topics")
 app.command(epilog="Example: regrade simulate --units 1000 --rate 50 --dropout 0.2")(
     simulate.simulate
@@ -48,7 +48,9 @@ app.command(epilog="Example: regrade decisions --from-beginning --no-follow --js
 app.command(epilog="Example: regrade collect --out collected.safetensors --limit 10000")(
     collect.collect
 )
-app.command(epilog="Example: regrade train --seed 1 --checkpoint run.ckpt --resume")(train.train)
+app.command(epilog="Example: regrade train --out w.safetensors --checkpoint run.ckpt --resume")(
+    train.train
+)
 app.command(epilog="Example: regrade evaluate --quick --out report")(evaluate.evaluate)
 app.add_typer(bench.app, name="bench")
 app.command(epilog="Example: REGRADE_WINDOW=45 regrade settings")(settings.settings)

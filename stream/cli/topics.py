@@ -88,7 +88,7 @@ def _show(report: "TopicReport") -> None:
         )
     out().print(table)
     if report.ok:
-        typer.echo("All topics are as the pipeline needs them.")
+        typer.echo("All topics are as the line needs them.")
 
 
 def _verdict(report: "TopicReport") -> int:

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 
 def train(
     out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="The weights; the model card lies beside them, as .json."),
-    ] = None,
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            dir_okay=False,
+            help="The weights; the model card lies beside them, as .json.",
+        ),
+    ],
     seed: Annotated[
         int | None, typer.Option(help="Of initial weights, order and modality dropout.")
     ] = None,
@@ -58,10 +63,9 @@ def train(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Train the distiller on simulated units; without options, as for the weights that ship.
+    """Train the distiller on simulated units; without more options, as for the weights that ship.
 
-    The same options give the same bytes. Without --out the weights of this installation are
-    replaced.
+    The same options give the same bytes. `REGRADE_WEIGHTS_PATH` tells workers to use them.
     """
     if resume and checkpoint is None:
         raise typer.BadParameter("--resume needs --checkpoint FILE to go on from")

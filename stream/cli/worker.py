@@ -1,17 +1,25 @@
-"""`regrade worker`: the pipeline against a cluster."""
+"""`regrade worker`: one or both stages of the line against a cluster."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from stream.cli.options import Bootstrap, Prefix
 
+if TYPE_CHECKING:
+    from stream.settings import Settings
+
 
 def worker(
+    stage: Annotated[
+        Literal["extract", "decide"] | None,
+        typer.Option(help="Run this stage alone. [default: both]", show_default=False),
+    ] = None,
     bootstrap_servers: Bootstrap = None,
     topic_prefix: Prefix = None,
     group: Annotated[
-        str | None, typer.Option(help="Consumer group; its workers share the partitions.")
+        str | None,
+        typer.Option(help="Its consumer groups are GROUP-extract and GROUP-decide."),
     ] = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Serve Prometheus metrics here; 0 takes a free port.")
@@ -20,9 +28,11 @@ def worker(
         Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, typer.Option(case_sensitive=False)
     ] = None,
 ) -> int:
-    """Join, distil and decide, until SIGTERM or Ctrl-C; what is in flight is finished first.
+    """Extract, join, distil and decide, until SIGTERM or Ctrl-C; what is in flight is finished.
 
-    Start as many as there are partitions at most. `faust -A stream.app worker` works too.
+    Start as many as you like: the workers of a group share the partitions. The extract stage may
+    be scaled by itself. `faust -A stream.app:extract worker` and `faust -A stream.app:decide
+    worker` work too.
     """
     from stream.settings import Settings
 
@@ -33,7 +43,17 @@ def worker(
         metrics_port=metrics_port,
         log_level=log_level,
     )
-    # What a plant supplies itself, checked before Faust starts: its errors are tracebacks.
+    stages: tuple[Literal["extract", "decide"], ...] = (stage,) if stage else ("extract", "decide")
+    if "decide" in stages:
+        _check(settings)
+
+    from stream.worker import run_worker
+
+    return run_worker(settings, stages)
+
+
+def _check(settings: "Settings") -> None:
+    """Checks what a plant supplies itself, before Faust starts: its errors are tracebacks."""
     from agents.decide.disassembly import DisassemblyTable
     from agents.decide.policy import Policy
     from agents.distiller.circuits.backend import backend
@@ -43,7 +63,3 @@ def worker(
     backend(settings.quantum.device, settings.quantum.shots)
     Policy.load(settings.policy_path)
     DisassemblyTable.load(settings.disassembly_path)
-
-    from stream.worker import run_worker
-
-    return run_worker(settings)

@@ -72,7 +72,6 @@ def _figures(tally: Tally) -> RenderableType:
     p50, p99 = (duration(percentile(tally.reactions, percent)) for percent in (50, 99))
     grid.add_row("last seen to decided, p50", p50)
     grid.add_row("p99", p99)
-    grid.add_row("forwarded home", str(tally.misrouted))
     grid.add_row("amended", str(tally.amended))
     grid.add_row("late", str(tally.late))
     grid.add_row("dead letters", str(tally.dead_letters))

@@ -85,13 +85,13 @@ async def run_demo(plan: DemoPlan, screen: Screen) -> DemoResult:
         broker = await stack.enter_async_context(EmbeddedBroker(log_path=log_path))
         settings, overrides = demo_settings(broker.bootstrap)
         await create_topics(settings)
-        partitions = (await check_topics(settings)).partitions
+        topics = await check_topics(settings)
         screen.step(f"An embedded broker answers at {broker.bootstrap}; its topics are there.")
 
         workers = Workers(plan.workers, settings, overrides, folder.path)
         stack.callback(workers.kill)
         workers.start()
-        await workers.wait_until_ready(partitions)
+        await workers.wait_until_ready(topics)
         screen.step(f"{_workers(plan.workers)}: every partition has its owner.")
 
         line = demo_line(plan, settings, round(time.time() * 1000) + HEAD_START_MS)
@@ -123,6 +123,7 @@ def demo_settings(bootstrap: str) -> tuple[Settings, dict[str, str]]:
         "replication_factor": 1,
         "modalities": ",".join(MODALITIES),
         "window": WINDOW,
+        "max_clock_skew": WINDOW,
         "grace": GRACE,
         "idle_timeout": IDLE_TIMEOUT,
         "log_level": "INFO",

@@ -68,5 +68,5 @@ def progress_line(tally: Tally) -> str:
     return (
         f"{tally.sent} of {tally.total} records sent,"
         f" {tally.decided} of {tally.passages} units decided,"
-        f" {tally.misrouted} forwarded, {tally.late} late, {tally.dead_letters} dead letters"
+        f" {tally.late} late, {tally.dead_letters} dead letters"
     )

@@ -40,7 +40,6 @@ def as_dict(result: DemoResult) -> dict[str, Any]:
         "repeats": report.repeats,
         "late": report.late,
         "dead_letters": report.dead_letters,
-        "misrouted": report.misrouted,
         "held_for_human": sum(decision.routing.hold_for_human for decision in decided),
         "disassembly": {
             "units": sum(bool(decision.disassembly.steps) for decision in decided),
@@ -118,8 +117,8 @@ def _lines(result: DemoResult) -> Iterator[str]:
     )
 
     yield (
-        f"{len(line.foreign_sources)} stations hash keys in another way: {report.misrouted}"
-        " records were forwarded to where their unit is joined."
+        f"{len(line.foreign_sources)} stations hash keys in another way, which is all the same to"
+        " the line: the extract stage brings what was seen of a unit to one home partition."
     )
     yield (
         f"{len(line.produced.damaged)} damaged records were sent, {report.dead_letters} are dead"

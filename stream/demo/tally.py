@@ -43,7 +43,6 @@ class Tally:
     amended: int = 0
     late: int = 0
     dead_letters: int = 0
-    misrouted: int = 0
 
     def note_sent(self, item: Item, at: float) -> None:
         """A station has sent something, at a wall clock in s."""

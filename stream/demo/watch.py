@@ -11,7 +11,6 @@ from stream.clients.decision_reader import DecisionReader
 from stream.demo.tally import Tally
 from stream.kafka.connection import client_options, connecting, partition_count, stop_client
 from stream.kafka.topics import Topics
-from stream.pipeline.progress import PROGRESS_HEADER
 from stream.settings import Settings, ms
 
 
@@ -54,7 +53,7 @@ async def _side_topics(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
             await consumer.start()
             partitions = [
                 TopicPartition(name, number)
-                for name in (topics.late, topics.dead_letter, topics.repartition)
+                for name in (topics.late, topics.dead_letter)
                 for number in range(await partition_count(consumer._client, name))
             ]
         consumer.assign(partitions)
@@ -68,7 +67,5 @@ async def _follow_sides(consumer: AIOKafkaConsumer, topics: Topics, tally: Tally
     async for record in consumer:
         if record.topic == topics.late:
             tally.late += 1
-        elif record.topic == topics.dead_letter:
+        else:
             tally.dead_letters += 1
-        elif PROGRESS_HEADER not in dict(record.headers):
-            tally.misrouted += 1

@@ -1,24 +1,23 @@
-"""Worker processes of our own: started, waited for, stopped, and their logs read when they fail."""
+"""Worker processes of our own: started, waited for, stopped, and their logs read."""
 
 import asyncio
 import contextlib
 import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from schemas.errors import RegradeError
+from stream.demo.worker_log import Work, all_gone_on, all_read, input_partitions, last_words
 from stream.kafka.embedded import leashed
+from stream.kafka.topics import TopicReport, Topics
 from stream.settings import PREFIX, Settings
 
 START_TIMEOUT = 90.0
 KILL_AFTER = 5.0
 """Seconds beyond `shutdown_timeout` after which a worker that does not stop is killed."""
-_RESTORED = re.compile(r"Partitions \[([\d, ]*)\]: \d+ decisions read back")
-"""What a worker logs when it begins to work (`stream.pipeline.generation`)."""
 
 
 class WorkerFailed(RegradeError):
@@ -66,18 +65,19 @@ class Workers:
                     )
                 )
 
-    async def wait_until_ready(self, partitions: int, within: float = START_TIMEOUT) -> None:
-        """Until every partition has a worker that has read its decision log.
+    async def wait_until_ready(self, report: TopicReport, within: float = START_TIMEOUT) -> None:
+        """Until every input partition is read, and every home partition has gone on.
 
         Raises:
             WorkerFailed: one ended, or they took too long.
         """
         deadline = time.monotonic() + within
-        while self._owned() != frozenset(range(partitions)):
+        wanted = input_partitions(Topics.of(self._settings), report)
+        while not (all_read(works := self._works(), wanted) and all_gone_on(works, report.homes)):
             self.check()
             if time.monotonic() > deadline:
                 raise WorkerFailed(
-                    f"the workers did not have their partitions within {within:g} s;"
+                    f"the workers did not share all partitions within {within:g} s;"
                     f" their logs are in {self._folder}"
                 )
             await asyncio.sleep(0.1)
@@ -112,28 +112,12 @@ class Workers:
                 process.kill()
                 process.wait()
 
-    def _owned(self) -> frozenset[int]:
-        """Partitions whose worker is at work; none while two claim the same."""
-        claims = [restored_partitions(_text(self.log_path(n + 1))) for n in range(self._count)]
-        owned = [partition for claim in claims for partition in claim]
-        return frozenset(owned) if len(owned) == len(set(owned)) else frozenset()
+    def _works(self) -> list[Work]:
+        return [Work.read(_text(self.log_path(number + 1))) for number in range(self._count)]
 
     def _ended(self, number: int, code: int) -> str:
         path = self.log_path(number)
         return f"worker {number} ended with {code}: {last_words(_text(path))} (log: {path})"
-
-
-def restored_partitions(log: str) -> frozenset[int]:
-    """The partitions that a worker's log says it works on."""
-    found: Sequence[str] = _RESTORED.findall(log)
-    return frozenset(int(n) for n in found[-1].split(",") if n.strip()) if found else frozenset()
-
-
-def last_words(log: str) -> str:
-    """The line of a log that says most about why it ended."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    ours = [line for line in lines if line.startswith("regrade: ")]
-    return (ours or lines or ["it logged nothing"])[-1].removeprefix("regrade: ")[-300:]
 
 
 def _text(path: Path) -> str:

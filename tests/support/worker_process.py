@@ -2,7 +2,7 @@
 
     with Workers(settings, tmp_path) as workers:
         one, two = workers.start(), workers.start(idle_timeout=1.0)
-        await workers.ready()  # together they hold every partition and have read their logs back
+        await workers.ready()  # together they read every input, and every home has gone on
         one.kill()
         await workers.until(lambda: seen == expected, "all units decided")
 
@@ -12,12 +12,11 @@ anybody waits, and at the latest when the `with` block is left.
 
 import asyncio
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +26,8 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.limits import Limits
+from stream.demo.worker_log import Work, all_gone_on, all_read, input_partitions
+from stream.kafka.topics import Topics, check_topics
 from stream.settings import CONFIG_VARIABLE, PREFIX, Settings
 
 TAIL = 60
@@ -34,9 +35,10 @@ TAIL = 60
 SHORT: dict[str, Any] = {
     "window": 6.0,
     "grace": 3.0,
+    "max_clock_skew": 6.0,
     "idle_timeout": 1.5,
     "max_out_of_orderness": 1.0,
-    "outage_hold": 2.0,
+    "mark_interval": 0.3,
 }
 """Settings with which a unit's life takes seconds."""
 
@@ -44,13 +46,12 @@ SHORT: dict[str, Any] = {
 _LAUNCH = """
 import ctypes, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-sys.argv = ["regrade", "worker"]
+sys.argv = ["regrade", "worker", *sys.argv[1:]]
 from stream.cli import main
 sys.exit(main())
 """
 
-_ASSIGNED = re.compile(r"Generation (\d+): partitions \[([\d, ]*)\]")
-_RESTORED = re.compile(r"Partitions \[([\d, ]*)\]: \d+ decisions read back")
+BOTH = ("extract", "decide")
 
 
 class WorkerProcess:
@@ -59,17 +60,19 @@ class WorkerProcess:
     Args:
         settings: those of the worker; what differs from the defaults goes into its environment.
         log_path: created, or appended to.
+        stages: which it runs, of `BOTH`.
     """
 
-    def __init__(self, settings: Settings, log_path: Path) -> None:
+    def __init__(self, settings: Settings, log_path: Path, stages: Collection[str] = BOTH) -> None:
         self.settings = settings
+        self.stages = tuple(stages)
         self.log_path = log_path
         self.name = log_path.stem
         self.told_to_end = False
         self.suspended = False
         with log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _LAUNCH],
+                [sys.executable, "-c", _LAUNCH, *stage_option(self.stages)],
                 env=environment(settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -141,20 +144,9 @@ class WorkerProcess:
         return f"--- {self.name} (pid {self.pid}, {state}), {self.log_path}:\n{last}"
 
     @property
-    def generation(self) -> int | None:
-        """Of the consumer group, once it has read back the decisions of its partitions."""
-        assigned = _last(_ASSIGNED, log := self.log)
-        restored = _last(_RESTORED, log)
-        if assigned is None or restored is None or restored.start() < assigned.end():
-            return None
-        return int(assigned[1])
-
-    @property
-    def homes(self) -> frozenset[int]:
-        """The partitions that it was given last."""
-        assigned = _last(_ASSIGNED, self.log)
-        numbers = assigned[2].split(",") if assigned else []
-        return frozenset(int(number) for number in numbers if number.strip())
+    def work(self) -> Work:
+        """What its log says that it works on."""
+        return Work.read(self.log)
 
     def check(self) -> None:
         """Fail the test if it ended though nobody told it to."""
@@ -176,12 +168,12 @@ class Workers:
         self.all: list[WorkerProcess] = []
         self._folder = folder
 
-    def start(self, **overrides: Any) -> WorkerProcess:
+    def start(self, stages: Collection[str] = BOTH, **overrides: Any) -> WorkerProcess:
         """Start one more; `overrides` are settings of this one only."""
         name = f"worker-{len(self.all) + 1}"
         changes = {"datadir": self._folder / name, **overrides}
         settings = self.settings.model_copy(update=changes)
-        worker = WorkerProcess(settings, self._folder / f"{name}.log")
+        worker = WorkerProcess(settings, self._folder / f"{name}.log", stages)
         self.all.append(worker)
         return worker
 
@@ -191,16 +183,21 @@ class Workers:
         return [w for w in self.all if w.running and not w.suspended and not w.told_to_end]
 
     async def ready(self, within: float = 60) -> None:
-        """Wait until the active ones hold all partitions in one generation, ready to process."""
-        everything = list(range(self.settings.partitions))
+        """Wait until the active ones share all partitions, each stage in one generation.
+
+        Then every input partition is read, and every home partition has gone on.
+        """
+        report = await check_topics(self.settings)
+        inputs = input_partitions(Topics.of(self.settings), report)
 
         def settled() -> bool:
-            workers = self.active
-            generations = {worker.generation for worker in workers}
-            held = sorted(home for worker in workers for home in worker.homes)
-            return len(generations) == 1 and None not in generations and held == everything
+            works = {
+                stage: [worker.work for worker in self.active if stage in worker.stages]
+                for stage in BOTH
+            }
+            return all_read(works["extract"], inputs) and all_gone_on(works["decide"], report.homes)
 
-        await self.until(settled, "the workers hold all partitions", within)
+        await self.until(settled, "the workers share all partitions", within)
 
     async def until(
         self, condition: Callable[[], bool], what: str = "the condition", within: float = 60
@@ -212,6 +209,11 @@ class Workers:
             if time.monotonic() > deadline:
                 pytest.fail(f"not within {within:g} s: {what}\n{self.tails()}")
             await asyncio.sleep(0.05)
+
+    async def quiet(self, seconds: float) -> None:
+        """Let time go by, in which no worker may end."""
+        until = time.monotonic() + seconds
+        await self.until(lambda: time.monotonic() > until, within=seconds + 60)
 
     def check(self) -> None:
         """Fail the test if any ended though nobody told it to."""
@@ -256,14 +258,12 @@ def environment(settings: Settings) -> dict[str, str]:
     return values
 
 
+def stage_option(stages: Collection[str]) -> list[str]:
+    """The command line's words for what a worker runs; none for both."""
+    return [] if set(stages) == set(BOTH) else ["--stage", *stages]
+
+
 def _plain(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    found = None
-    for found in pattern.finditer(text):  # noqa: B007 (the last one is wanted)
-        pass
-    return found

@@ -8,7 +8,7 @@ measured and never matters. Undoing the last RY splits the answer in two,
     <Z_i> = cos(theta'_i) f1_i - sin(theta'_i) f2_i,
 
 where f1_i comes from Z_0 ... Z_i (the scan) and f2_i from X_i X_i+1 ... X_n-1, which the ladder
-folds back to a few neighbours (a product form). Source: house plan, section 7; held to PennyLane's
+folds back to a few neighbours (a product form). Source: `agents/README.md`; held to PennyLane's
 default.qubit in float64 by the tests, values and gradients. `contraction` does any depth.
 
 Everything broadcasts over leading dimensions (batch, pairs) and is differentiable by autograd.

@@ -20,6 +20,7 @@ from agents.distiller.distiller import Distiller, Encoding
 from agents.distiller.files import WEIGHTS
 from agents.distiller.heads import HEADS
 from agents.distiller.hierarchy import HierarchicalDistillation
+from agents.distiller.model import HybridCrossModalDistiller
 from agents.distiller.prediction import Prediction
 from agents.lab.evaluation.config import EvaluationConfig
 from agents.lab.evaluation.section import Plot, Section, table
@@ -27,7 +28,7 @@ from agents.lab.training.calibration import calibration_error
 from agents.lab.training.cost import encoding_cost, fusion_cost
 from agents.lab.training.dataset import Dataset, simulate
 from agents.lab.training.fitting import Progress, torch_threads
-from agents.lab.training.metrics import ALL, SUBSETS, Shown
+from agents.lab.training.metrics import ALL, SUBSETS
 from schemas.decision import Tier
 from schemas.modality import MODALITIES, Modality
 
@@ -77,7 +78,6 @@ def _measure(
     """All units with everything; the first `enough` with every subset."""
     whole = distill(units)
     ran = Counter(p.tier for p in whole)
-    spent = mean(_cost(distiller, ALL, p) for p in whole)
     errors, right = [], {}
     some = test.rows(torch.arange(min(enough, len(test))))
     for shown in SUBSETS:
@@ -91,7 +91,7 @@ def _measure(
             head.name: {"mean": mean(by_head), "worst": max(by_head)}
             for head, by_head in zip(HEADS, zip(*errors, strict=True), strict=True)
         },
-        "multiply_adds": spent,
+        "multiply_adds": mean_cost(distiller.model, whole),
         "tiers": {tier.value: ran[tier] / len(whole) for tier in Tier},
         "microseconds": {
             "single": _time(distill, [[u] for u in units[:200]]),
@@ -102,19 +102,19 @@ def _measure(
     }
 
 
-def _cost(distiller: Distiller, shown: Shown, prediction: Prediction) -> int:
-    """Multiply-adds of a prediction; above the classical tier that one ran, too."""
-    key = (shown, prediction.tier, prediction.selection is not None)
-    if key not in _costs:
-        model = distiller.model
-        cost = encoding_cost(model, shown) + fusion_cost(model, prediction.tier)
-        if prediction.selection is not None and prediction.tier is not Tier.CLASSICAL:
-            cost += fusion_cost(model, Tier.CLASSICAL)
-        _costs[key] = cost
-    return _costs[key]
+def mean_cost(model: HybridCrossModalDistiller, predictions: Sequence[Prediction]) -> float:
+    """Returns the mean multiply-adds of predictions on all modalities.
 
+    Where the cascade chose a tier above the classical one, that one ran, too.
+    """
+    encoding = encoding_cost(model, ALL)
+    fusion = {tier: fusion_cost(model, tier) for tier in Tier}
 
-_costs: dict[tuple[Shown, Tier, bool], int] = {}
+    def cost(prediction: Prediction) -> int:
+        first = prediction.selection is not None and prediction.tier is not Tier.CLASSICAL
+        return encoding + fusion[prediction.tier] + (fusion[Tier.CLASSICAL] if first else 0)
+
+    return mean(map(cost, predictions))
 
 
 def _tensors(said: list[Prediction]) -> list[Tensor]:

@@ -119,7 +119,7 @@ def write(
         "seconds": round(seconds, 1),
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "numpy", "scipy", "safetensors")},
+            **{name: version(name) for name in ("torch", "numpy", "numba", "safetensors")},
         },
         "limits": (
             "Trained and measured on simulated units only. The simulator's labels follow from its "

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.distiller.attention import Variant
-from agents.distiller.files import WEIGHTS, save_model
+from agents.distiller.files import save_model
 from agents.distiller.model import HybridCrossModalDistiller, ModelConfig
 from agents.lab.training import card
 from agents.lab.training.calibration import calibrate
@@ -33,7 +33,7 @@ from schemas.decision import Tier
 STAGES = ("teacher", "student", "circuits")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """What determines the weights, and below it where and how to work."""
 
@@ -74,7 +74,7 @@ class TrainConfig:
     """Of every circuit."""
     variant: Variant = "hybrid"
 
-    weights: Path = WEIGHTS
+    weights: Path
     """Written at the end; the model card lies beside it, with the suffix .json."""
     checkpoint: Path | None = None
     """What the names of the stages' checkpoints begin with; written after every epoch. None: no

@@ -168,7 +168,6 @@ def _report(
         amended=status["amended"],
         late=len(found.late),
         dead_letters=len(found.dead_letters),
-        misrouted=found.misrouted,
         repeats=repeats,
         lost=kinds.get("lost", 0),
         conflicting=kinds.get("conflicting", 0),

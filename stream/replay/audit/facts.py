@@ -62,8 +62,6 @@ class Found:
     late: Sequence[ObservationKey] = ()
     dead_letters: Sequence[Damaged] = ()
     """As they had been received."""
-    misrouted: int = 0
-    """Records that were forwarded to their home partition."""
 
 
 class Outcome(NamedTuple):
@@ -89,7 +87,6 @@ class AuditReport:
     """Observations in `units.late`."""
     dead_letters: int
     """Records in `units.dead-letter`."""
-    misrouted: int
     repeats: int
     """Decisions that are on the topic more than once with the same content: harmless."""
 

@@ -1,4 +1,4 @@
-"""Reads what an audit compares: decisions, late records, dead letters, forwarded records."""
+"""Reads what an audit compares: decisions, late records, dead letters."""
 
 import logging
 from collections import defaultdict
@@ -6,27 +6,23 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from pydantic import ValidationError
 
 from schemas import headers
-from schemas.codec import decode
-from schemas.decision import Decision
 from schemas.errors import RecordError
+from schemas.feature_record import FeatureRecord, decode_feature_record
 from stream.kafka.connection import client_options, connecting, stop_client
+from stream.kafka.memory import our_decision
 from stream.kafka.tail import read_to_end
 from stream.kafka.topics import Topics
-from stream.pipeline.progress import PROGRESS_HEADER
 from stream.replay.audit.compare import compare
 from stream.replay.audit.facts import AuditReport, Damaged, Found, ObservationKey, Produced
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_COORDINATES = (headers.ERROR_TOPIC, headers.ERROR_PARTITION, headers.ERROR_OFFSET)
-
 
 async def audit(settings: Settings, produced: Produced) -> AuditReport:
-    """Read the topics from their beginning to their present end, and compare.
+    """Reads the topics from their beginning to their present end, and compares.
 
     Args:
         produced: everything that was sent to these topics since they were made.
@@ -38,25 +34,18 @@ async def audit(settings: Settings, produced: Produced) -> AuditReport:
 
 
 async def read_topics(settings: Settings) -> Found:
-    """What lies on the outgoing topics of a line."""
+    """Returns what lies on the outgoing topics of a line."""
     topics = Topics.of(settings)
-    wanted = (topics.decisions, topics.late, topics.dead_letter, topics.repartition)
     by_topic: dict[str, list[Any]] = defaultdict(list)
-    async for record in _records(settings, wanted):
+    async for record in _records(settings, (topics.decisions, topics.late, topics.dead_letter)):
         by_topic[record.topic].append(record)
     # A worker that was killed may have written the same late record or dead letter twice.
-    dead = {_dead_origin(record): record for record in by_topic[topics.dead_letter]}
-    late = {_header(record, headers.ORIGIN): record for record in by_topic[topics.late]}
-    forwarded = {
-        _header(record, headers.ORIGIN)
-        for record in by_topic[topics.repartition]
-        if _header(record, PROGRESS_HEADER) is None
-    }
+    late = {feature.origin: feature for each in by_topic[topics.late] if (feature := _late(each))}
+    dead = {_origin(topics, record): record for record in by_topic[topics.dead_letter]}
     return Found(
-        decisions=[d for record in by_topic[topics.decisions] if (d := _decision(record))],
-        late=[key for origin, record in late.items() if (key := _late_key(topics, origin, record))],
+        decisions=[d for record in by_topic[topics.decisions] if (d := our_decision(record))],
+        late=[ObservationKey(f.unit_id, f.modality, f.observation_id) for f in late.values()],
         dead_letters=[_as_received(record) for record in dead.values()],
-        misrouted=len(forwarded),
     )
 
 
@@ -86,34 +75,34 @@ async def _partitions(consumer: AIOKafkaConsumer, name: str) -> list[int]:
     return sorted(metadata.partitions_for_topic(name) or ())
 
 
-def _decision(record: Any) -> Decision | None:
+def _late(record: Any) -> FeatureRecord | None:
     try:
-        return Decision.model_validate_json(record.value or b"")
-    except ValidationError:
-        log.error("No decision: %s[%d]@%d", record.topic, record.partition, record.offset)
-        return None
-
-
-def _late_key(topics: Topics, origin: bytes | None, record: Any) -> ObservationKey | None:
-    """The observation of a late record; its topic of origin tells the modality."""
-    modality = topics.modality_of((origin or b"").decode().rsplit("/", 2)[0])
-    if modality is None:
-        return None
-    try:
-        return ObservationKey.of(decode(record.value, modality))
+        return decode_feature_record(record.value or b"")
     except RecordError as error:
-        log.error("No observation: %s[%d]@%d: %s", *record[:3], error)
+        log.error("No feature record: %s[%d]@%d: %s", *record[:3], error)
         return None
+
+
+def _origin(topics: Topics, record: Any) -> tuple[object, ...]:
+    """Returns what tells a dead letter from others: where the raw record lies.
+
+    The decide stage buries feature records, of which a crash of the extract stage may have made
+    several out of one raw record.
+    """
+    names = (headers.ERROR_TOPIC, headers.ERROR_PARTITION, headers.ERROR_OFFSET)
+    topic, partition, offset = ((_header(record, name) or b"").decode() for name in names)
+    if topic == topics.features:
+        try:
+            return decode_feature_record(record.value or b"").origin
+        except RecordError:
+            log.info("A dead letter of %s is no feature record", topic)
+    return topic, int(partition or -1), int(offset or -1)
 
 
 def _as_received(record: Any) -> Damaged:
     nulled = _header(record, headers.NULL) is not None
     topic = (_header(record, headers.ERROR_TOPIC) or b"").decode()
     return Damaged(topic, record.key, None if nulled else record.value)
-
-
-def _dead_origin(record: Any) -> tuple[bytes | None, ...]:
-    return tuple(_header(record, name) for name in _COORDINATES)
 
 
 def _header(record: Any, name: str) -> bytes | None:

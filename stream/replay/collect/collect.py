@@ -1,45 +1,45 @@
-"""Reads what the decisions name, from their topic's beginning to its present end.
+"""Reads decisions and then the features that they name, each topic to its present end.
 
 It joins no consumer group, commits nothing and creates nothing.
 """
 
-import asyncio
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from pydantic import ValidationError
 
-from agents.join import Origin
-from schemas.decision import Decision
+from schemas.errors import RecordError
+from schemas.feature_record import decode_feature_record
+from schemas.mark import is_mark
 from schemas.modality import MODALITIES, Modality
 from stream.errors import CollectError
 from stream.kafka.connection import client_options, connecting, partition_count, stop_client
-from stream.kafka.tail import POLL_MS, at_end, read_to_end
+from stream.kafka.memory import our_decision
+from stream.kafka.tail import first_since, read_to_end
 from stream.kafka.topics import Topics
-from stream.kafka.unreadable import fetch_over_unreadable
-from stream.replay.collect.passages import DecidedPassage, RecentPassages
+from stream.replay.collect.passages import RecentPassages
 from stream.replay.collect.units import Units
 from stream.settings import Settings, ms
 
 log = logging.getLogger(__name__)
 
-MAX_RECORDS = 200
-"""Decoded at a time: no more than a second's work, after which progress is told."""
+PROGRESS_EVERY = 200
+"""Records after which progress is told."""
+BEGINNING = 1
+"""A time before every record, ms."""
 
-Progress = Callable[[str, int, int | None], None]
-"""Told what is being read, how many of them have been, and how many there are, if that is known."""
+Progress = Callable[[str, int, int], None]
+"""Told which topic is being read, how many records have been, and about how many there are."""
 T = TypeVar("T")
 
 
-def silent(what: str, done: int, total: int | None) -> None:
+def silent(topic: str, done: int, total: int) -> None:
     """The `Progress` of nobody."""
 
 
@@ -54,19 +54,19 @@ class Collected:
     modalities: dict[Modality, int]
     """Of how many units each arrived."""
     gone: int
-    """Observations whose records are no longer there."""
+    """Observations whose features are no longer there."""
     unreadable: int
-    """Observations whose records do not decode (any more)."""
+    """Observations whose features were made by another version than this one."""
     emptied: int
     """Decided passages that were left out, since none of their observations was left."""
     skipped: int
-    """Records on the topic of decisions that were none."""
+    """Records on the topic of decisions that were none of ours."""
 
 
 async def collect(
     settings: Settings, out: Path, *, limit: int, progress: Progress = silent
 ) -> Collected:
-    """Write the features of the passages that were decided last, as `Dataset.load` reads them.
+    """Writes the features of the passages that were decided last, as `Dataset.load` reads them.
 
     Of every passage the highest revision that is final or amended counts, and of it the newest
     observation of each modality. The units are in the order in which their passages opened.
@@ -78,35 +78,33 @@ async def collect(
 
     Raises:
         BrokerUnreachable: no broker answers, or none any more.
-        MissingTopicError: the topic of decisions does not exist.
+        MissingTopicError: the topic of decisions or of features does not exist.
         CollectError: there is nothing to collect, `out` cannot be written, or the broker does not
             let us read.
     """
     with _writing(out):  # rather before the work than after it
         out.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out.parent).close()
-    consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        enable_auto_commit=False,
-        # Where retention overtakes us: go on with the oldest record that is left.
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=ms(settings.fetch_max_wait),
-    )
+    topics, recent, skipped = Topics.of(settings), RecentPassages(limit), 0
     try:
-        async with connecting(settings.bootstrap_servers):
-            await consumer.start()
-        passages, skipped = await _read_decisions(settings, consumer, limit, progress)
-        units = Units(passages, settings.limits)
-        await _read_observations(settings, consumer, units, progress)
+        async for record in _records(settings, topics.decisions, BEGINNING, progress):
+            if (decision := our_decision(record)) is None:
+                skipped += 1
+            else:
+                recent.add(decision)
+        units = Units(passages := recent.newest())
+        if passages:
+            # No earlier feature record can be of these.
+            opened = round(passages[0].opened_at.timestamp() * 1000) - settings.max_clock_skew_ms
+            async for record in _records(settings, topics.features, opened, progress):
+                _take(units, record)
     except KafkaError as error:
         raise CollectError(
             f"the broker does not let us read: {type(error).__name__} {error};"
-            " may this user read the topics of decisions and observations?"
+            " may this user read the topics of decisions and features?"
         ) from error
-    finally:
-        await stop_client(consumer)
     if units.empty == len(passages):
-        raise CollectError(_nothing(settings, units))
+        raise CollectError(_nothing(topics, units))
     data = units.dataset()
     with _writing(out):
         sha256 = data.save(out)
@@ -116,94 +114,44 @@ async def collect(
     )
 
 
-async def _read_decisions(
-    settings: Settings, consumer: AIOKafkaConsumer, limit: int, progress: Progress
-) -> tuple[list[DecidedPassage], int]:
-    """The passages that count, and how many records were no decisions."""
-    topic = Topics.of(settings).decisions
-    async with connecting(settings.bootstrap_servers, settings.request_timeout):
-        count = await partition_count(consumer._client, topic)
-        partitions = [TopicPartition(topic, number) for number in range(count)]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-    recent = RecentPassages(limit)
-    read = skipped = 0
-    async for record in _steadily(settings, read_to_end(consumer, partitions)):
-        read += 1
-        try:
-            # A newer worker may say more than this version knows.
-            recent.add(Decision.model_validate_json(record.value or b"", extra="ignore"))
-        except ValidationError:
-            log.info("No decision: %s[%d]@%d", record.topic, record.partition, record.offset)
-            skipped += 1
-        if read % MAX_RECORDS == 0:
-            progress("decisions", read, None)
-    progress("decisions", read, read)
-    return recent.newest(), skipped
-
-
-async def _read_observations(
-    settings: Settings, consumer: AIOKafkaConsumer, units: Units, progress: Progress
-) -> None:
-    """Offer the units every record between the first and the last that they name."""
-    done = 0
-    progress("observations", done, units.sought)
-    async with connecting(settings.bootstrap_servers, settings.request_timeout):
-        last = await _assign(consumer, units.origins())
-        ends = await consumer.end_offsets(list(last)) if last else {}
-    async for records in _steadily(settings, _records(consumer, last, ends)):
-        # In a thread: the next records are fetched meanwhile.
-        done += await asyncio.to_thread(units.take, records)
-        progress("observations", done, units.sought)
-    progress("observations", units.sought, units.sought)
-
-
-async def _assign(
-    consumer: AIOKafkaConsumer, origins: Collection[Origin]
-) -> dict[TopicPartition, int]:
-    """Put the consumer where the first record of each partition lies; gives the last offsets.
-
-    Partitions that do not exist, or of which everything is gone, are left out.
-    """
-    # The list of all topics: asked for one by name, a broker may make it.
-    metadata = await consumer._client.fetch_all_metadata()
-    first: dict[TopicPartition, int] = {}
-    last: dict[TopicPartition, int] = {}
-    for topic, partition, offset in origins:
-        if partition in (metadata.partitions_for_topic(topic) or ()):
-            tp = TopicPartition(topic, partition)
-            first[tp] = min(offset, first.get(tp, offset))
-            last[tp] = max(offset, last.get(tp, offset))
-    beginnings = await consumer.beginning_offsets(list(last)) if last else {}
-    last = {tp: offset for tp, offset in last.items() if offset >= beginnings[tp]}
-    consumer.assign(list(last))
-    for tp in last:
-        consumer.seek(tp, max(first[tp], beginnings[tp]))
-    return last
+def _take(units: Units, record: Any) -> None:
+    try:
+        if record.value and not is_mark(record.value):
+            units.take(decode_feature_record(record.value))
+    except RecordError as error:
+        log.info("No feature record: %s[%d]@%d: %s", *record[:3], error)
 
 
 async def _records(
-    consumer: AIOKafkaConsumer,
-    last: Mapping[TopicPartition, int],
-    ends: Mapping[TopicPartition, int],
-) -> AsyncIterator[list[Any]]:
-    """Batches of records, of each partition up to its last offset, or to its end before that.
-
-    Args:
-        ends: the partitions' ends as the broker lists them, beyond which each is read at least:
-            with a piece of a backlog the embedded one may tell that piece's end as the highwater
-            mark.
-    """
-    unread = set(last)
-    while unread:
-        fetch = partial(consumer.getmany, *unread, timeout_ms=POLL_MS, max_records=MAX_RECORDS)
-        batches = await fetch_over_unreadable(consumer, fetch)
-        if records := [record for batch in batches.values() for record in batch]:
-            yield records
-        for tp in list(unread):
-            position = await consumer.position(tp)
-            if position > last[tp] or (position >= ends[tp] and await at_end(consumer, tp)):
-                unread.remove(tp)
+    settings: Settings, topic: str, since: int, progress: Progress
+) -> AsyncIterator[Any]:
+    """Reads a topic from a time, ms since 1970 UTC, to its present end."""
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        enable_auto_commit=False,
+        # Where retention overtakes us: go on with the oldest record that is left.
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=ms(settings.fetch_max_wait),
+    )
+    try:
+        async with connecting(settings.bootstrap_servers, settings.request_timeout):
+            await consumer.start()
+            count = await partition_count(consumer._client, topic)
+            partitions = [TopicPartition(topic, number) for number in range(count)]
+            consumer.assign(partitions)
+            first = {tp: await first_since(consumer, tp, since) for tp in partitions}
+            for tp, offset in first.items():
+                consumer.seek(tp, offset)
+            ends = await consumer.end_offsets(partitions)
+        total, read = sum(ends[tp] - offset for tp, offset in first.items()), 0
+        async for record in _steadily(settings, read_to_end(consumer, partitions)):
+            yield record
+            read += 1
+            if read % PROGRESS_EVERY == 0:
+                progress(topic, read, max(total, read))
+        progress(topic, read, read)
+    finally:
+        await stop_client(consumer)
 
 
 async def _steadily(settings: Settings, items: AsyncIterator[T]) -> AsyncIterator[T]:
@@ -226,8 +174,7 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _nothing(settings: Settings, units: Units) -> str:
-    topics = Topics.of(settings)
+def _nothing(topics: Topics, units: Units) -> str:
     if not units.sought:
         return (
             f"{topics.decisions} holds no final decision yet;"
@@ -235,6 +182,6 @@ def _nothing(settings: Settings, units: Units) -> str:
         )
     return (
         f"of the {units.sought} observations that {topics.decisions} names, {units.gone} are gone"
-        f" (or we may not see their topics) and {units.unreadable} cannot be read; collect more"
-        " often, or let those topics keep their records for longer (retention.ms)"
+        f" from {topics.features} and {units.unreadable} were made by another version; collect more"
+        " often, or let that topic keep its records for longer (retention.ms)"
     )

@@ -2,19 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
-from agents.join import Origin
-from schemas.decision import Decision
-from schemas.modality import Modality
-
-
-class Used(NamedTuple):
-    """The observation of one modality that counted."""
-
-    modality: Modality
-    observation_id: str
-    origin: Origin
+from schemas.decision import Decision, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +14,8 @@ class DecidedPassage:
     unit_id: str
     revision: int
     opened_at: datetime
-    used: tuple[Used, ...]
-    """One of each modality that arrived."""
+    used: tuple[Evidence, ...]
+    """One observation of each modality that arrived."""
 
     @classmethod
     def of(cls, decision: Decision) -> "DecidedPassage":
@@ -38,10 +27,7 @@ class DecidedPassage:
             decision.unit_id,
             decision.revision,
             decision.passage.opened_at,
-            tuple(
-                Used(m, e.observation_id, Origin(e.topic, e.partition, e.offset))
-                for m, e in newest.items()
-            ),
+            tuple(newest.values()),
         )
 
 
@@ -69,6 +55,6 @@ class RecentPassages:
                 self._passages = {passage.passage_id: passage for passage in self.newest()}
 
     def newest(self) -> list[DecidedPassage]:
-        """Those that opened last, in the order of their opening."""
+        """Returns those that opened last, in the order of their opening."""
         passages = sorted(self._passages.values(), key=lambda p: (p.opened_at, p.passage_id))
         return passages[-self._limit :]

@@ -59,7 +59,7 @@ class KafkaNode:
 
     def formatting(self, cluster_id: str) -> "subprocess.Popen[bytes]":
         """Starts to lay out its empty data folder; the caller waits for the end."""
-        what = ["format", "--cluster-id", cluster_id, "--config", str(self._config)]
+        what = ["format", f"--cluster-id={cluster_id}", "--config", str(self._config)]
         return self._run("kafka.tools.StorageTool", *what)
 
     def start(self) -> None:

@@ -41,6 +41,6 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(regrade, tmp_pat
 
 
 def test_training_wants_a_file_that_is_there(regrade, tmp_path: Path) -> None:
-    ended = regrade("train", "--collected", str(tmp_path / "none"))
+    ended = regrade("train", "--out", str(tmp_path / "w"), "--collected", str(tmp_path / "none"))
     assert (ended.code, ended.err.count("\n")) == (USAGE, 1)
     assert "--collected" in ended.err

@@ -47,7 +47,14 @@ def test_a_damaged_checkpoint_is_one_line(regrade, tmp_path: Path, stage: str) -
     assert "Traceback" not in ended.err
 
 
-def test_resume_needs_a_checkpoint(regrade) -> None:
-    ended = regrade("train", "--resume")
+def test_resume_needs_a_checkpoint(regrade, tmp_path: Path) -> None:
+    ended = regrade("train", "--out", str(tmp_path / "w"), "--resume")
     assert ended.code == 2
     assert "--resume needs --checkpoint FILE" in ended.err
+
+
+def test_nothing_is_overwritten_that_was_not_named(regrade) -> None:
+    """Above all not the weights that ship, which one run of it had replaced."""
+    ended = regrade("train", *SMALL)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "missing option '--out'" in ended.err

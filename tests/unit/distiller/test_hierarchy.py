@@ -1,11 +1,15 @@
 """The cascade: which tier a unit gets, why, and that it is that tier's answer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.networks import encodings, masks, network
 
+from agents.distiller.attention import Variant
+from agents.distiller.circuits.backend import backend
 from agents.distiller.distiller import Distiller, Encoding
 from agents.distiller.files import MODEL, VERSION
 from agents.distiller.hierarchy import FEWEST, HierarchicalDistillation
@@ -207,4 +211,26 @@ def test_a_decision_is_told_who_decided(distiller: Distiller, units: list[Unit])
         info = hierarchy.info(said)
         assert (info.model, info.version, info.sha256) == (MODEL, VERSION, "cafe")
         assert (info.tier, info.selection) == (said.tier, said.selection)
+        assert (info.device, info.shots) == ("none" if said.tier is CLASSICAL else "exact", None)
     assert hierarchy.info(finding(0.0, Option.RESELL)).selection is None
+
+
+@pytest.mark.parametrize(
+    ("variant", "device", "shots", "told"),
+    [
+        ("hybrid", "exact", None, ("exact", None)),
+        ("hybrid", "default.qubit", 100, ("default.qubit", 100)),
+        ("no-entanglement", None, None, ("exact", None)),
+        ("classical-twin", None, None, ("none", None)),
+        ("dot-product", None, None, ("none", None)),
+    ],
+)
+def test_a_decision_is_told_what_ran_the_circuits(
+    variant: Variant, device: str | None, shots: int | None, told: tuple[str, int | None]
+) -> None:
+    model = network(variant=variant, top=Tier.SMALL)
+    if device:
+        model.run_on(backend(device, shots))
+    small = replace(finding(0.0, Option.RESELL), tier=Tier.SMALL)
+    info = cascade(Distiller(model, "cafe")).info(small)
+    assert (info.device, info.shots) == told

@@ -1,11 +1,15 @@
 """The weights that ship, on a few units: what each tier costs, and what the cascade spends."""
 
+from statistics import mean
 from typing import Any
 
 import pytest
+from support.networks import network
 
 from agents.distiller.distiller import Distiller
 from agents.distiller.heads import HEADS
+from agents.distiller.prediction import Prediction
+from agents.lab.evaluation.cascade import mean_cost
 from agents.lab.evaluation.pool import Pool
 from agents.lab.evaluation.section import Section
 from agents.lab.training.cost import multiply_adds
@@ -39,6 +43,12 @@ def test_the_cascade_spends_the_mean_of_what_its_tiers_spend(cascade: Section) -
     assert 0 < first < cost["classical"], "the classical tier, without encoders"
     for tier, part in share.items():
         assert f"{tier} for {100 * part:.1f} %" in cascade.text
+
+
+def test_a_cost_is_that_of_the_model_at_hand() -> None:
+    said = [Prediction({}, {}, {}, {}, {}, tier) for tier in Tier]
+    for model in (network(), network(dim=16)):
+        assert mean_cost(model, said) == mean(multiply_adds(model, ALL, tier) for tier in Tier)
 
 
 def test_accuracy_and_calibration_of_every_subset(

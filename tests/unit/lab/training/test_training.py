@@ -30,7 +30,7 @@ from schemas.modality import MODALITIES
 TINY = TrainConfig(
     train_units=24, unlabelled_units=16, validation_units=6, test_units=6, batch=10,
     epochs=2, teacher_epochs=2, circuit_epochs=2, width=0.25, teacher_width=0.25,
-    workers=1, threads=1,
+    workers=1, threads=1, weights=Path("not-written"),
 )  # fmt: skip
 Step = tuple[str, int, int, float]
 
@@ -241,9 +241,9 @@ def test_weights_of_another_version_are_refused(
         {"threads": 0},
     ],
 )
-def test_a_recipe_that_cannot_be_followed_is_refused(wrong: dict[str, int]) -> None:
+def test_a_recipe_that_cannot_be_followed_is_refused(wrong: dict[str, int], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        TrainConfig(**wrong)  # type: ignore[arg-type]
+        TrainConfig(weights=tmp_path, **wrong)  # type: ignore[arg-type]
 
 
 def test_collected_records_take_the_place_of_unlabelled_ones(data: Dataset, tmp_path: Path) -> None:
