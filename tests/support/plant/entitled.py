@@ -113,9 +113,7 @@ def entitled(
         ideal.heard((one.source, one.tp), one.captured_at - now, now, slack, lasts)
 
 
-def _within(
-    ideal: _Ideal, broker: Broker, sent: list[Sent], index: int, until: int
-) -> int | None:
+def _within(ideal: _Ideal, broker: Broker, sent: list[Sent], index: int, until: int) -> int | None:
     """Returns how far the ideal line comes by then that hears nothing more of this partition."""
     one = sent[index]
     ahead = replace(ideal, clocks=dict(ideal.clocks))

@@ -1,14 +1,14 @@
 """The extract group: who reads which partitions, what they committed, and what befalls them."""
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
 from zlib import crc32
 
 import numpy as np
 
 from schemas.feature_record import FeatureRecord, Origin, encode_feature_record
 from schemas.record import TopicPartition
-from stream.kafka.assignor import share
+from stream.kafka.assignor import Member, share
 from support.plant.broker import Broker
 from support.plant.clockwork import Clockwork
 from support.plant.extract import ExtractWorker
@@ -50,7 +50,7 @@ class Group:
         for _ in range(scenario.workers):
             clockwork.after(self._rng.randrange(3 * SECOND), self._start)
         for fault in scenario.faults:
-            clockwork.at(fault.at, lambda fault=fault: self._strike(fault))
+            clockwork.at(fault.at, partial(self._strike, fault))
         for _, back in scenario.outages:
             if self._rng.random() < 0.5:
                 clockwork.at(back + self._rng.randrange(3 * SECOND), self.rebalance)
@@ -116,7 +116,9 @@ class Group:
     def _complete(self) -> None:
         now = self.clockwork.now
         if not self.broker.answers(now):
-            self.clockwork.at(self.broker.back_at(now) + self._rng.randrange(SECOND), self._complete)
+            self.clockwork.at(
+                self.broker.back_at(now) + self._rng.randrange(SECOND), self._complete
+            )
             return
         for member in self._members:
             if member.frozen:
@@ -126,10 +128,13 @@ class Group:
         self._rebalancing = False
         if self._members:
             counts = self._members[0].counts
-            owned = {m.name: m.inputs if m.member_of == before else () for m in self._members}
+            owned: dict[Member, Iterable[TopicPartition]] = {
+                ("", m.name): m.inputs if m.member_of == before else () for m in self._members
+            }
             shares = share(counts, owned)
             for member in self._members:
-                committed = {tp: self._committed.get(tp) for tp in sorted(shares[member.name])}
+                given = sorted(shares["", member.name])
+                committed = {tp: self._committed.get(tp) for tp in given}
                 member.assign(self.generation, committed)
             self._trouble(self._since, now)
             self.started = self.started or now

@@ -140,5 +140,7 @@ class Interrupted:
 
 
 def _origin(of_letter: Headers) -> Origin:
-    topic, partition, offset = dict(of_letter)[headers.ORIGIN].decode().split("/")
+    place = dict(of_letter)[headers.ORIGIN]
+    assert place is not None
+    topic, partition, offset = place.decode().split("/")
     return Origin(topic, int(partition), int(offset))

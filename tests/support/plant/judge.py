@@ -44,9 +44,7 @@ def judge(world: World) -> Verdict:
     """Returns what the line did wrong, and how much it did."""
     usable = [s for s in world.sent if _origin(s) not in world.group.dead]
     group = world.group
-    rights = list(
-        entitled(world.scenario, world.broker, usable, group.troubles, group.started)
-    )
+    rights = list(entitled(world.scenario, world.broker, usable, group.troubles, group.started))
     histories = [home.history for home in world.homes]
     late = {origin for history in histories for origin in history.late}
     faults = [

@@ -10,7 +10,7 @@ from agents.join import JoinConfig, Revision
 from schemas.decision import Decision
 from schemas.feature_record import FeatureRecord
 from schemas.record import Outgoing
-from support.join_driver import decision_of
+from support.decisions import decision_of
 from support.plant.scenario import MAX_SOURCE_LAG, Scenario, topic_of
 
 LATE = "units.late"

@@ -84,7 +84,8 @@ class Scenario:
         modalities = tuple(rng.sample(MODALITIES, rng.choice([1, 2, 2, 3, 3, 4, 6])))
         partitions = {topic_of(each): rng.randint(1, 4) for each in modalities}
         lasts = rng.randint(60, 180) * SECOND
-        mode = rng.choices(("live", "slow", "recording", "loaded"), (12, 2, 3, 1))[0]
+        modes: tuple[Mode, ...] = ("live", "slow", "recording", "loaded")
+        mode = rng.choices(modes, (12, 2, 3, 1))[0]
         calm = rng.random() < 0.2
         return cls(
             seed=seed,
