@@ -2,7 +2,7 @@
 
 A case starts with `# its name`. A line is `10s A/5 v0=100 t0=90z -> 88`: at 10 s of the broker's
 time comes a mark of worker A in generation 5, which lists partitions 0 of the topics v and t with
-their event times; then the watermark is at 88 s (`-`: before anything). What may follow an event time
+their event times; then the watermark is at 88 s (`-`: before anything). What may follow a time
 (`?`: null):
 
     z      not awake              e      at its end             +7     next_offset (else 0)
