@@ -20,6 +20,7 @@ from schemas.decision import (
     Selection,
     Tier,
 )
+from schemas.decision_reading import read_decision
 from schemas.errors import (
     ClockSkew,
     EmptyRecord,
@@ -32,7 +33,14 @@ from schemas.errors import (
     UnknownSchema,
     UnusablePayload,
 )
+from schemas.feature_record import (
+    FeatureRecord,
+    Origin,
+    decode_feature_record,
+    encode_feature_record,
+)
 from schemas.limits import DEFAULT_LIMITS, Limits
+from schemas.mark import Mark, SourceProgress, decode_mark, encode_mark, is_mark
 from schemas.modality import MODALITIES, Modality
 from schemas.observation import (
     Acoustic,
@@ -59,16 +67,19 @@ __all__ = [
     "DistillerInfo",
     "EmptyRecord",
     "Evidence",
+    "FeatureRecord",
     "Grade",
     "InvalidField",
     "Limits",
     "Malformed",
+    "Mark",
     "Material",
     "MaterialFinding",
     "Modality",
     "NotSupportedYet",
     "Observation",
     "Option",
+    "Origin",
     "PassageInfo",
     "Payload",
     "Quality",
@@ -76,6 +87,7 @@ __all__ = [
     "RemovalStep",
     "Routing",
     "Selection",
+    "SourceProgress",
     "Spectral",
     "Text",
     "Thermal",
@@ -86,5 +98,11 @@ __all__ = [
     "UnusablePayload",
     "Visual",
     "decode",
+    "decode_feature_record",
+    "decode_mark",
     "encode",
+    "encode_feature_record",
+    "encode_mark",
+    "is_mark",
+    "read_decision",
 ]

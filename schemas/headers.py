@@ -1,7 +1,4 @@
-"""The name of every header that the line writes or reads, and how an origin is written in one."""
-
-from schemas.errors import Malformed
-from schemas.feature_record import Origin
+"""The name of every header that the line writes or reads (`schemas/README.md` says on which)."""
 
 # On `units.late` and wherever else a record is passed on.
 ORIGIN = "regrade.origin"
@@ -34,21 +31,3 @@ CE_SOURCE = "ce_source"
 CE_SUBJECT = "ce_subject"
 CE_TIME = "ce_time"
 CONTENT_TYPE = "content-type"
-
-
-def origin_value(origin: Origin) -> bytes:
-    """Returns the value of the header `ORIGIN`."""
-    return f"{origin.topic}/{origin.partition}/{origin.offset}".encode()
-
-
-def read_origin(value: bytes | None) -> Origin:
-    """Returns the origin that a header `ORIGIN` holds.
-
-    Raises:
-        Malformed: it is not `topic/partition/offset`.
-    """
-    try:
-        topic, partition, offset = (value or b"").decode().rsplit("/", 2)
-        return Origin(topic, int(partition), int(offset))
-    except ValueError:
-        raise Malformed(f"header {ORIGIN} is not topic/partition/offset") from None

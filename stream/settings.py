@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     provisional_after: Positive | None = None
     """When an incomplete passage gets a provisional decision; None: never."""
     max_clock_skew: Positive = 60.0
-    """How far ahead of a worker's clock `captured_at` may be; at most window."""
+    """How far ahead of a worker's clock `captured_at` may be; at most window, as is the default."""
     max_source_lag: Positive = 180.0
     """How far behind the others the clock of a station may be that has no backlog."""
     max_evidence: Count = 64
@@ -242,6 +242,9 @@ class Settings(BaseSettings):
                 f"provisional_after ({self.provisional_after:g} s) must be less than"
                 f" window ({self.window:g} s)"
             )
+        if "max_clock_skew" not in self.model_fields_set:
+            # Who wants a shorter window need not know of this.
+            self.__dict__["max_clock_skew"] = min(self.max_clock_skew, self.window)
         if self.max_clock_skew > self.window:
             raise ValueError(
                 f"max_clock_skew ({self.max_clock_skew:g} s) must not be longer than"

@@ -81,17 +81,20 @@ class FlowHost:
 class _Stage:
     """What both stages share: a producer, threads, and an agent once it has started."""
 
-    def __init__(self, settings: Settings, flow: Flow, metrics: Metrics, threads: int) -> None:
+    def __init__(
+        self, name: str, settings: Settings, flow: Flow, metrics: Metrics, threads: int
+    ) -> None:
         self.settings = settings
         self.topics = Topics.of(settings)
         self.metrics = metrics
         self.host = FlowHost(flow)
         self.publisher = Producer(
             settings,
+            name,
             (self.topics.late, self.topics.dead_letter),
             lambda topic: metrics.refused.labels(topic).inc(),
         )
-        self.executor = ThreadPoolExecutor(threads, thread_name_prefix=type(self).__name__)
+        self.executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self.agent: ExtractAgent | DecideAgent | None = None
 
     async def make_agent(self, homes: int) -> ExtractAgent | DecideAgent:
@@ -140,7 +143,7 @@ class ExtractStage(_Stage):
     """Raw records in; feature records, dead letters and marks out."""
 
     def __init__(self, settings: Settings, flow: Flow, metrics: Metrics) -> None:
-        super().__init__(settings, flow, metrics, settings.extract_threads)
+        super().__init__("extract", settings, flow, metrics, settings.extract_threads)
 
     async def make_agent(self, homes: int) -> ExtractAgent:
         await asyncio.to_thread(warm_up)
@@ -164,7 +167,7 @@ class DecideStage(_Stage):
     """Feature records and marks in; decisions, late letters and dead letters out."""
 
     def __init__(self, settings: Settings, flow: Flow, metrics: Metrics) -> None:
-        super().__init__(settings, flow, metrics, 1)
+        super().__init__("decide", settings, flow, metrics, 1)
 
     async def make_agent(self, homes: int) -> DecideAgent:
         decider = await asyncio.to_thread(load_decider, self.settings)

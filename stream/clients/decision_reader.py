@@ -19,11 +19,12 @@ from typing import Any, Literal, Protocol, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from pydantic import ValidationError
 
 from schemas.decision import Decision
+from schemas.decision_reading import read_decision
+from schemas.errors import Malformed, RecordError
 from schemas.headers import UNREADABLE
-from stream.errors import ReaderClosed, UndecodableDecision
+from stream.errors import MissingTopicError, ReaderClosed, UndecodableDecision
 from stream.kafka.connection import client_options, connecting, partition_count, stop_client
 from stream.kafka.tail import at_end
 from stream.kafka.topics import Topics
@@ -36,6 +37,8 @@ REMEMBERED_PASSAGES = 100_000
 """Of which a repeated or outdated revision is recognised: days of a line, some 20 MB."""
 POLL_SECONDS = 0.5
 MAX_RECORDS = 500
+PARTITION_SECONDS = 10.0
+"""How often to look whether the topic has got more partitions."""
 
 
 class Record(Protocol):
@@ -54,10 +57,12 @@ class DecisionReader:
     Of each passage it yields a revision only when it is higher than any it has yielded: repeats
     (a producer's retry, a replay) and overtaken revisions are left out.
 
-    A record that is no decision is logged as an error, counted in `skipped` and passed over: a
-    line should not stand still for it. With `undecodable="raise"` it ends the iteration with
-    `UndecodableDecision` instead, and stays uncommitted. Fields that a newer version has added
-    are ignored.
+    A decision of another version, or of somebody else, is yielded however little of it this
+    version knows (`schemas.decision_reading` says what stands in its gaps). Only a record without
+    what names a decision is logged as an error, counted in `skipped` and passed over: a line
+    should not stand still for it. With `undecodable="raise"` it ends the iteration with
+    `UndecodableDecision` instead, and stays uncommitted. Partitions that are added to the topic
+    are read as well, from their beginning.
 
     Args:
         bootstrap: `host:port` of the cluster; None: as in the settings.
@@ -98,6 +103,8 @@ class DecisionReader:
         """Has been given its partitions, of which there may be none."""
         self._newest: OrderedDict[str, int] = OrderedDict()
         self._committed_at = time.monotonic()
+        self._looked_at = time.monotonic()
+        """When the partitions were last counted, without a group."""
 
     async def start(self) -> None:
         """Connect and, with a group, join it.
@@ -115,6 +122,7 @@ class DecisionReader:
             # With "latest", what was decided before the first commit would never be read.
             auto_offset_reset="earliest",
             fetch_max_wait_ms=ms(self.settings.fetch_max_wait),
+            metadata_max_age_ms=ms(PARTITION_SECONDS),  # on which a group finds new partitions
             **_group_options(self.settings) if self._group is not None else {},
         )
         try:
@@ -157,6 +165,7 @@ class DecisionReader:
             await self._commit()
             if not self._follow and await self._at_the_end(consumer):
                 raise StopAsyncIteration
+            await self._look_for_partitions(consumer)
             fetch = partial(consumer.getmany, timeout_ms=ms(POLL_SECONDS), max_records=MAX_RECORDS)
             batches = await fetch_over_unreadable(consumer, fetch)
             for records in batches.values():
@@ -210,14 +219,12 @@ class DecisionReader:
 
     def _decode(self, record: Record) -> Decision | None:
         try:
-            if record.value is None:
-                unreadable = dict(record.headers).get(UNREADABLE)
-                raise ValueError(unreadable.decode() if unreadable else "it has no value")
-            # A newer worker may say more than this version knows.
-            return Decision.model_validate_json(record.value, extra="ignore")
-        except ValueError as error:
+            if unreadable := dict(record.headers).get(UNREADABLE):
+                raise Malformed(unreadable.decode())
+            return read_decision(record.value)
+        except RecordError as error:
             where = f"{record.topic}[{record.partition}] at offset {record.offset}"
-            message = f"no decision at {where}: {_first_problem(error)}"
+            message = f"no decision at {where}: {error}"
             if self._undecodable == "raise":
                 raise UndecodableDecision(
                     f"{message}; who else writes to this topic? To pass over such records,"
@@ -237,6 +244,27 @@ class DecisionReader:
         if len(self._newest) > REMEMBERED_PASSAGES:
             self._newest.popitem(last=False)
         return decision.revision > newest
+
+    async def _look_for_partitions(self, consumer: AIOKafkaConsumer) -> None:
+        """Without a group, go on to read partitions that have been added since the last look."""
+        if self._group is not None or time.monotonic() - self._looked_at < PARTITION_SECONDS:
+            return
+        self._looked_at = time.monotonic()
+        try:
+            count = await partition_count(consumer._client, self.topic)
+            known = consumer.assignment()
+            new = {TopicPartition(self.topic, n) for n in range(count)} - known
+            if not new:
+                return
+            positions = {tp: await consumer.position(tp) for tp in known}
+            positions |= await consumer.beginning_offsets(list(new))
+        except (KafkaError, MissingTopicError) as error:
+            log.info("Could not look for new partitions of %s, trying again: %r", self.topic, error)
+            return
+        # Assigning forgets positions. Nothing is awaited in here, so a cancelled wait loses none.
+        consumer.assign(list(positions))
+        for partition, position in positions.items():
+            consumer.seek(partition, position)
 
     async def _commit(self, consumer: AIOKafkaConsumer | None = None) -> None:
         """Commit what was handled; what cannot be committed is read again, by whoever owns it."""
@@ -298,11 +326,3 @@ def _group_options(settings: Settings) -> dict[str, Any]:
 
 def _of(record: Record) -> TopicPartition:
     return TopicPartition(record.topic, record.partition)
-
-
-def _first_problem(error: ValueError) -> str:
-    if isinstance(error, ValidationError):
-        problem = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in problem["loc"])
-        return f"{field}: {problem['msg']}" if field else str(problem["msg"])
-    return str(error)

@@ -2,9 +2,14 @@
 
 Every worker tells the group's leader what it has; the leader gives each worker its share of every
 topic, first of what it has already. Faust's own assignor and aiokafka's move more than that.
+
+Among equals the name of the process decides, which both groups of a worker share: so the partitions
+of the same number, of topics with as many, tend to be read by one process, and where one dies, what
+it read of a unit and the unit's home go together.
 """
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,11 +22,15 @@ from aiokafka.coordinator.protocol import (
 from schemas.record import TopicPartition
 
 VERSION = 0
+PROCESS = uuid.uuid4().hex
+"""Names this process to the leaders of its groups."""
+Member = tuple[str, str]
+"""Process and member id."""
 
 
 def share(
-    counts: Mapping[str, int], owned: Mapping[str, Iterable[TopicPartition]]
-) -> dict[str, set[TopicPartition]]:
+    counts: Mapping[str, int], owned: Mapping[Member, Iterable[TopicPartition]]
+) -> dict[Member, set[TopicPartition]]:
     """Divides all partitions among the members of a group.
 
     Every member gets its share of each topic, give or take one, and of all topics together, give
@@ -31,7 +40,7 @@ def share(
         counts: topic -> partition count.
         owned: member -> what it has; a partition is claimed by one member at most.
     """
-    shares: dict[str, set[TopicPartition]] = {member: set() for member in sorted(owned)}
+    shares: dict[Member, set[TopicPartition]] = {member: set() for member in sorted(owned)}
     claims = {member: frozenset(owned[member]) for member in shares}
     # Large topics first: the small ones then even out what those left over.
     for topic, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
@@ -61,7 +70,7 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """Returns what this worker tells the leader: what it reads, and what it has."""
-        claim = {"generation": self._generation, "owned": self._owned}
+        claim = {"process": PROCESS, "generation": self._generation, "owned": self._owned}
         return ConsumerProtocolMemberMetadata(VERSION, sorted(topics), json.dumps(claim).encode())
 
     def assign(
@@ -70,17 +79,20 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         """Returns every member's assignment; only the group's leader is asked."""
         topics = {topic for metadata in members.values() for topic in metadata.subscription}
         counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
-        claims = {member: _claim(metadata.user_data) for member, metadata in members.items()}
-        newest = max(generation for generation, _ in claims.values())
+        claims = {member: json.loads(metadata.user_data) for member, metadata in members.items()}
+        newest = max(claim["generation"] for claim in claims.values())
         shares = share(
             counts,
-            # Who missed a generation has lost what it had.
-            {m: tps if generation == newest else () for m, (generation, tps) in claims.items()},
+            {
+                # Who missed a generation has lost what it had.
+                (claim["process"], member): _owned(claim) if claim["generation"] == newest else ()
+                for member, claim in claims.items()
+            },
         )
         user_data = str(newest + 1).encode()
         return {
             member: ConsumerProtocolMemberAssignment(VERSION, _by_topic(tps), user_data)
-            for member, tps in shares.items()
+            for (_, member), tps in shares.items()
         }
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
@@ -89,9 +101,8 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         self._generation = int(assignment.user_data)
 
 
-def _claim(user_data: bytes) -> tuple[int, frozenset[TopicPartition]]:
-    claim = json.loads(user_data)
-    return claim["generation"], frozenset(TopicPartition(*tp) for tp in claim["owned"])
+def _owned(claim: Mapping[str, Any]) -> frozenset[TopicPartition]:
+    return frozenset(TopicPartition(*tp) for tp in claim["owned"])
 
 
 def _by_topic(tps: Iterable[TopicPartition]) -> list[tuple[str, list[int]]]:

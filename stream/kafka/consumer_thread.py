@@ -52,20 +52,26 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def __post_init__(self) -> None:
         super().__post_init__()
         self.settings: Settings = self.app.settings
-        self.lease = Lease(self.settings.session_timeout)
+        self.lease = Lease(self.app.conf.id, self.settings.session_timeout)
         self._open: Any = None
         """The assignment whose positions have been set; only from it records are handed out."""
         self._readings: dict[TopicPartition, Reading] = {}
         self._ended: dict[TopicPartition, bool] = {}
         self._stamps: dict[TopicPartition, int | None] = {}
-        self._committing = Outage("Committing offsets")
-        self._coordinating = Outage("The consumer group")
+        self._commit_under_way: asyncio.Task[None] | None = None
+        self._committing = Outage(f"Committing offsets of group {self.app.conf.id}")
+        self._coordinating = Outage(f"The coordination of group {self.app.conf.id}")
         self._uncoordinated_since: float | None = None
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs it in the thread's loop. Unlike Faust's `call_thread` it starts no tasks that wait
         for others (two at a time), so that a poll never waits for a commit."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.thread_loop))
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self.thread_loop)
+        except RuntimeError as error:  # the loop is closed
+            work.close()
+            raise ConsumerStoppedError from error
+        return await asyncio.wrap_future(future)
 
     # -- life -----------------------------------------------------------------------------
 
@@ -117,13 +123,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = self._ensure_consumer()
         if consumer._closed:
             return
-        if (fetching := consumer._fetcher._fetch_task).done():
-            fetching.result()
-            raise ConsumerStoppedError
         coordinator = consumer._coordinator
-        if (coordination := coordinator._coordination_task).done():
-            coordination.result()
-            raise ConsumerStoppedError
+        for task in (consumer._fetcher._fetch_task, coordinator._coordination_task):
+            if task.done():
+                error = None if task.cancelled() else task.exception()
+                raise ConsumerStoppedError(f"a task of the consumer ended ({error!r})")
         try:
             coordinator.check_errors()  # which also lets the coordination go on after an error
         except KafkaError as error:
@@ -145,7 +149,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return accepted
 
     async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
-        self.lease.renew(boottime())
+        self.lease.begin(boottime())
         self._coordinating.works()
         self._uncoordinated_since = None
         await super().on_partitions_assigned(assigned, generation_id)
@@ -206,26 +210,33 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """
         if not self._is_current(assignment):
             return False
-        ours = {
-            aiokafka.TopicPartition(*tp): OffsetAndMetadata(*offset)
-            for tp, offset in offsets.items()
-            if tp in assignment.tps
-        }
-        try:
-            await asyncio.wait_for(self._ensure_consumer().commit(ours), COMMIT_TIMEOUT)
-        except (CommitFailedError, IllegalStateError):
-            return False  # rebalanced meanwhile: whoever owns the partitions now reads again
-        except TimeoutError:
-            # aiokafka has tried and tried again since.
+        if (task := self._commit_under_way) is None:
+            ours = {
+                aiokafka.TopicPartition(*tp): OffsetAndMetadata(*offset)
+                for tp, offset in offsets.items()
+                if tp in assignment.tps
+            }
+            commit = self._ensure_consumer().commit(ours)
+            task = self._commit_under_way = asyncio.create_task(commit)
+            is_this_one = True
+        else:
+            is_this_one = False  # of a former call, which did not wait so long
+        await asyncio.wait([task], timeout=COMMIT_TIMEOUT)
+        if not task.done():
+            # aiokafka tries and tries again, and is not to be interrupted.
             self._committing.fails(TimeoutError(f"no answer within {COMMIT_TIMEOUT:g} s"))
             return False
-        except KafkaError as error:
-            if not _is_passing(error):
-                raise
+        self._commit_under_way = None
+        error = task.exception()
+        if isinstance(error, CommitFailedError | IllegalStateError):
+            return False  # rebalanced meanwhile: whoever owns the partitions now reads again
+        if error is not None:
+            if not (isinstance(error, KafkaError) and _is_passing(error)):
+                raise error
             self._committing.fails(error)
             return False
         self._committing.works()
-        return True
+        return is_this_one
 
     # -- records --------------------------------------------------------------------------
 

@@ -13,7 +13,6 @@ from aiokafka.errors import (
     LeaderNotAvailableError,
     MessageSizeTooLargeError,
     NotLeaderForPartitionError,
-    ProducerClosed,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.structs import RecordMetadata
@@ -43,6 +42,7 @@ class Producer:
     records origins.
 
     Args:
+        name: of the stage, for the log.
         side_topics: topics that may refuse a record for good without stopping the worker where the
             setting `side_topics` is `best-effort`.
         refused: told the topic of each record that was dropped for that.
@@ -51,6 +51,7 @@ class Producer:
     def __init__(
         self,
         settings: Settings,
+        name: str,
         side_topics: Collection[str] = (),
         refused: Callable[[str], None] = lambda topic: None,
     ) -> None:
@@ -60,7 +61,9 @@ class Producer:
         self._told: set[str] = set()
         self._producer: AIOKafkaProducer | None = None
         self._turn = asyncio.Lock()
-        self._outage = Outage("Publishing")
+        self._outage = Outage(f"Publishing by {name}")
+        self._failing = 0
+        """Calls of `deliver` that have failed and try again."""
 
     async def start(self) -> None:
         """Connects.
@@ -82,8 +85,8 @@ class Producer:
     async def stop(self) -> None:
         """Disconnects; what is not confirmed by then may be lost."""
         if self._producer is not None:
-            await stop_client(self._producer)
-            self._producer = None
+            producer, self._producer = self._producer, None
+            await stop_client(producer)
 
     def send(self, records: Sequence[Outgoing], ours: Callable[[], bool]) -> asyncio.Task[bool]:
         """Starts `deliver`; what is sent by later calls goes out behind these records.
@@ -106,21 +109,28 @@ class Producer:
             RecordTooLarge: a topic takes neither the record nor what can be left of it.
             TopicRefused: a topic refuses records for another reason, for good.
         """
-        waiting = list(records)
-        while waiting:
-            if not ours():
-                return False
-            outcomes = await asyncio.gather(*await self._enqueue(waiting), return_exceptions=True)
-            if not (waiting := await self._again(waiting, outcomes)):
-                break
-            await asyncio.sleep(RETRY_DELAY)
-        self._outage.works()
-        return True
+        waiting, failing = list(records), False
+        try:
+            while ours() and self._producer is not None:
+                deliveries = await self._enqueue(self._producer, waiting)
+                outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
+                if not (waiting := await self._again(waiting, outcomes)):
+                    return True
+                self._failing += not failing
+                failing = True
+                await asyncio.sleep(RETRY_DELAY)
+            return False
+        finally:
+            self._failing -= failing
+            if failing and not self._failing and not waiting:
+                self._outage.works()
 
     async def attempt(self, record: Outgoing) -> RecordMetadata | None:
         """Publishes one record and tries no second time; returns what the broker says of it, None
         where it does not confirm it."""
-        (delivery,) = await self._enqueue([record])
+        if self._producer is None:
+            return None
+        (delivery,) = await self._enqueue(self._producer, [record])
         try:
             confirmed: RecordMetadata = await delivery
         except KafkaError as error:
@@ -128,15 +138,16 @@ class Producer:
             return None
         return confirmed
 
-    async def _enqueue(self, records: Sequence[Outgoing]) -> list[asyncio.Future[Any]]:
+    async def _enqueue(
+        self, producer: AIOKafkaProducer, records: Sequence[Outgoing]
+    ) -> list[asyncio.Future[Any]]:
         """Hands the records to the client, in turn: it keeps the order of each partition."""
-        assert self._producer is not None, "start() comes first"
         loop = asyncio.get_running_loop()
         deliveries: list[asyncio.Future[Any]] = []
         async with self._turn:
             for record in records:
                 try:
-                    delivery = await self._producer.send(
+                    delivery = await producer.send(
                         record.topic,
                         value=record.value,
                         key=record.key,
@@ -168,8 +179,10 @@ class Producer:
 
     async def _judge(self, record: Outgoing, error: BaseException) -> Outgoing | None:
         """Returns what is to be tried instead; None where the record is to be dropped."""
-        if not isinstance(error, KafkaError) or isinstance(error, ProducerClosed):
+        if not isinstance(error, KafkaError):
             raise error
+        if self._producer is None:
+            return record  # we are stopping; `deliver` says so
         if isinstance(error, MessageSizeTooLargeError):
             if record.shrinkable:
                 return _without_value(record)
@@ -204,7 +217,8 @@ class Producer:
 
     async def _exists(self, topic: str) -> bool:
         """Whether the broker lists the topic, or says nothing at all."""
-        assert self._producer is not None
+        if self._producer is None:
+            return True
         try:
             # All topics: asked for one by name, a broker may make it.
             metadata = await self._producer.client.fetch_all_metadata()

@@ -37,6 +37,8 @@ def quieten_client() -> None:
     Its DEBUG calls alone, disabled by the level of a handler only, cost a tenth of a worker's CPU.
     """
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    # Each commit that takes long would be told.
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("aiokafka"):
             logging.getLogger(name).addFilter(_seldom)  # a filter is added once only

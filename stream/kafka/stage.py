@@ -81,7 +81,9 @@ class Flow(Protocol):
         """Returns the partition count of each topic, as far as it is known."""
 
     def may_publish(self) -> bool:
-        """Whether nobody else can have our partitions (`stream.kafka.lease`)."""
+        """Whether nobody else can have our partitions (`stream.kafka.lease`). Once it has said no,
+        it does until the next `assign`, which then comes by itself; what was not published for that
+        must be published after it, or read again."""
 
     def fail(self, error: BaseException) -> None:
         """Ends the process with exit code 1 within seconds."""

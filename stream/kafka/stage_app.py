@@ -175,6 +175,8 @@ class StageApp(faust.App):  # type: ignore[misc]
                 if not self.should_stop:
                     self.fail(error)
                 return
+            if self._assigned_once and not self.rebalancing and not self.may_publish():
+                self.rejoin()  # nothing is lost by asking again
             stuck = stuck + 1 if self._consumer_of_ours.is_stuck else 0
             if stuck > STUCK_AFTER and not self.should_stop:
                 self.fail(StageFailed("Faust does not resume the flow of records"))
@@ -195,7 +197,6 @@ class StageApp(faust.App):  # type: ignore[misc]
         consumer.resume(consumer.paused)
         positions = await self.stage.assign(generation, committed)
         await consumer.open(assignment, generation, positions)
-        log.info("%s, generation %d: %s", self._stage_name, generation, _listed(committed))
 
     async def _follow_revocation(self, app: Any, revoked: set[TP], **_: Any) -> None:
         self._consumer_of_ours.shut()
@@ -272,10 +273,3 @@ def _credentials(settings: Settings) -> Any:
             ssl_context=context,
         )
     return None if context is None else faust.SSLCredentials(context)
-
-
-def _listed(tps: Collection[TopicPartition]) -> str:
-    topics: dict[str, list[int]] = {}
-    for topic, partition in sorted(tps):
-        topics.setdefault(topic, []).append(partition)
-    return ", ".join(f"{topic}{numbers}" for topic, numbers in topics.items()) or "no partitions"

@@ -242,7 +242,10 @@ async def _visible(settings: Settings, names: Collection[str]) -> None:
             await client.bootstrap()
         async with asyncio.timeout(settings.request_timeout):
             for broker in client.cluster.brokers():
-                while missing := set(names) - await _shown_by(client, broker.nodeId, names):  # noqa: ASYNC110
+                while True:
+                    missing = set(names) - await _shown_by(client, broker.nodeId, names)
+                    if not missing:
+                        break
                     await asyncio.sleep(VISIBLE_POLL_SECONDS)
     except TimeoutError as error:
         if not missing:

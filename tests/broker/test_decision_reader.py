@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from support.decisions import a_decision
 from support.kcat import Kcat
 
@@ -275,6 +276,72 @@ async def test_fields_of_a_newer_version_are_ignored(mes: Mes) -> None:
     await mes.put("U-1", json.dumps(decision).encode())
     async with mes.reader(group=None) as reader:
         assert await anext(reader) == decided("U-1")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("quality", "grade"), "A+", "A+"),
+        (("routing", "option"), "museum", "museum"),
+        (("confidence",), None, 0.0),
+        (("routing", "reasons"), None, []),
+        (("status",), "withdrawn", "withdrawn"),
+        (("passage", "closed_by"), None, "unknown"),
+    ],
+)
+async def test_what_nobody_asks_about_hides_no_decision(
+    mes: Mes, path: tuple[str, ...], value: Any, said: Any
+) -> None:
+    fields = decided("U-1").model_dump(mode="json")
+    holder = fields
+    for name in path[:-1]:
+        holder = holder[name]
+    holder[path[-1]] = value
+    await mes.put("U-1", json.dumps(fields).encode())
+    reader = mes.reader(group=mes.settings.group, undecodable="raise")
+    async with reader:
+        decision = await asyncio.wait_for(anext(reader), 10)
+    assert (decision.unit_id, decision.revision) == ("U-1", 1)
+    read: Any = decision
+    for name in path:
+        read = getattr(read, name)
+    assert read == said
+
+
+async def test_a_decision_of_somebody_else_is_yielded(mes: Mes) -> None:
+    names = {"decision_id": "WO-4711/1", "passage_id": "WO-4711", "revision": 1}
+    evidence = [{"modality": "manual", "observation_id": "clerk"}]
+    foreign = {**names, "unit_id": "U-1", "status": "final", "evidence": evidence}
+    await mes.put("U-1", json.dumps(foreign).encode())
+    await mes.decide("U-1")
+    found = await read_all(mes.reader(group=None, follow=False, undecodable="raise"))
+    assert found == [("U-1", 1), ("U-1", 1)]
+
+
+@pytest.mark.real_kafka
+@pytest.mark.parametrize("grouped", [False, True])
+async def test_partitions_added_later_are_read_too(
+    mes: Mes, grouped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.clients.decision_reader.PARTITION_SECONDS", 0.5)
+    await mes.decide("U-1")
+    async with mes.reader(group=mes.settings.group if grouped else None) as reader:
+        assert (await asyncio.wait_for(anext(reader), 20)).unit_id == "U-1"
+        admin = AIOKafkaAdminClient(**client_options(mes.settings))
+        await admin.start()
+        try:
+            await admin.create_partitions({mes.topic: NewPartitions(total_count=9)})
+        finally:
+            await admin.close()
+        async with AIOKafkaProducer(**client_options(mes.settings), acks="all") as producer:
+            while len(await producer.partitions_for(mes.topic)) < 9:
+                await asyncio.sleep(0.1)
+                await producer.client.force_metadata_update()
+            value = decided("U-2").model_dump_json().encode()
+            await producer.send_and_wait(mes.topic, value, b"U-2", 8)
+        await mes.decide("U-1", 2)
+        more = [await asyncio.wait_for(anext(reader), 20) for _ in range(2)]
+        assert {(d.unit_id, d.revision) for d in more} == {("U-2", 1), ("U-1", 2)}
 
 
 async def test_a_missing_topic_is_named_and_not_made(settings: Settings) -> None:

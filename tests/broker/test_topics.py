@@ -32,13 +32,13 @@ async def test_creates_all_topics_with_the_same_partition_count(settings: Settin
     report = await check_topics(settings)
     assert report.ok
     assert report.warnings == ()
-    assert report.partitions == 6
+    assert report.homes == 6
     assert {state.partitions for state in report.topics} == {6}
 
 
 async def test_creating_again_changes_nothing(settings: Settings, topics: Topics) -> None:
     assert await create_topics(settings.model_copy(update={"partitions": 3})) == ()
-    assert (await check_topics(settings)).partitions == 6
+    assert (await check_topics(settings)).homes == 6
 
 
 async def test_creates_only_what_is_missing(settings: Settings) -> None:
@@ -66,28 +66,47 @@ async def test_missing_topics_are_named_and_not_created_by_looking(settings: Set
     assert f"{settings.topic_prefix}units.visual" in message
     assert "regrade topics create" in message
     with pytest.raises(MissingTopicError):
-        _ = report.partitions
+        _ = report.homes
 
 
-async def test_unequal_partition_counts_are_named(settings: Settings) -> None:
-    await make(settings, units_text=3, routing_decisions=4)
+async def test_features_and_decisions_must_have_one_partition_count(settings: Settings) -> None:
+    await make(settings, units_features=3, routing_decisions=4)
     await create_topics(settings)
-    report = await check_topics(settings)
-    [problem] = report.problems
+    [problem] = (await check_topics(settings)).problems
     assert isinstance(problem, CoPartitionError)
     prefix = settings.topic_prefix
-    assert f"{prefix}units.text has 3, {prefix}routing.decisions has 4, the others have 6" in str(
-        problem
-    )
+    found = f"{prefix}units.features has 3 and {prefix}routing.decisions has 4"
+    assert found in str(problem)
 
 
-async def test_side_topics_may_have_other_counts(settings: Settings) -> None:
-    await make(settings, units_late=1)
+async def test_all_other_topics_may_have_any(settings: Settings) -> None:
+    await make(settings, units_text=3, units_visual=11, units_late=1)
+    await create_topics(settings)
+    report = await check_topics(settings)
+    assert (report.ok, report.homes) == (True, 6)
+    assert {s.name: s.partitions for s in report.topics}[f"{settings.topic_prefix}units.text"] == 3
+
+
+@pytest.mark.real_kafka
+async def test_what_will_lose_records_is_warned_of(settings: Settings) -> None:
+    topics = Topics.of(settings)
+    wrong = {
+        topics.late: {"cleanup.policy": "compact"},
+        topics.dead_letter: {"retention.ms": "80000"},
+        topics.features: {"message.timestamp.type": "CreateTime"},
+    }
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    new = [NewTopic(name, 6, 1, topic_configs=configs) for name, configs in wrong.items()]
+    await admin.create_topics(new)
+    await admin.close()
     await create_topics(settings)
     report = await check_topics(settings)
     assert report.ok
-    assert report.partitions == 6
-    assert any("units.late has 1 partitions" in warning for warning in report.warnings)
+    told = "\n".join(report.warnings)
+    assert f"{topics.late} is compacted" in told
+    assert f"{topics.dead_letter} keeps records for 80000 ms, less than window and grace" in told
+    assert f"{topics.features} keeps its producers' timestamps" in told
 
 
 async def test_topics_too_small_for_the_limits_are_warned_of(

@@ -1,6 +1,7 @@
 """kcat, as a shell script would use it: a client that is not ours and lets anything through.
 
-Tests with it are `real_kafka`: Debian 12's, on librdkafka 2.0, cannot speak with the embedded broker.
+Tests with it are `real_kafka`: that of Debian 12 cannot speak with the embedded broker, as its
+librdkafka 2.0 gives up on an ApiVersions answer that is a byte short.
 """
 
 import shutil

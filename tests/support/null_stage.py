@@ -12,19 +12,23 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from stream.kafka.frontier import Frontier
-
+from agents.frontier import Frontier
 from schemas.record import Batch, Outgoing, TopicPartition
+from stream.kafka.failure import Failure
 from stream.kafka.partitioner import home_partition
+from stream.kafka.process import run
 from stream.kafka.producer import Producer
 from stream.kafka.stage import Flow, Offsets
 from stream.kafka.stage_app import StageApp
 from stream.settings import Settings
-from stream.worker import run
 
 PASSED = "passed"
 """The header: a JSON list of topic, partition, offset, process, generation, monotonic ns."""
+UNDER_WAY = 16
+"""Batches that are being passed on at a time."""
 
 
 @dataclass
@@ -39,9 +43,10 @@ class Plan:
     keep: bool = False
     """Whether kept partitions go on at their own position."""
     fail: str | None = None
-    """Where an exception is raised: start, assign, take, revoke, task, commit."""
+    """What fails: start, assign, take, revoke, task, commit raise there; fetch and coordination end
+    these tasks of aiokafka's, drain breaks the loop that Faust polls in."""
     fail_at: int = 5
-    """After how many batches."""
+    """After how many batches (take, task, commit, fetch, coordination, drain)."""
     hold: bool = False
     """Whether batches are never done."""
     side: bool = False
@@ -54,8 +59,10 @@ class NullStage:
     def __init__(self, flow: Flow, plan: Plan, settings: Settings) -> None:
         self._flow = flow
         self._plan = plan
-        self._producer = Producer(settings, [plan.output] if plan.side and plan.output else ())
-        self._frontier = Frontier()
+        self._producer = Producer(
+            settings, plan.name, [plan.output] if plan.side and plan.output else ()
+        )
+        self._frontiers: dict[TopicPartition, Frontier] = {}
         self._next: dict[TopicPartition, int] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._batches = 0
@@ -75,10 +82,11 @@ class NullStage:
         self._generation = generation
         _say("assign", generation, {f"{t}/{p}": value for (t, p), value in committed.items()})
         if not self._plan.keep:
-            self._frontier, self._next = Frontier(), {}
+            self._frontiers, self._next = {}, {}
             return {}
         lost = self._next.keys() - committed.keys()
-        self._frontier.drop(lost)
+        for tp in lost:
+            self._frontiers.pop(tp, None)
         self._next = {tp: offset for tp, offset in self._next.items() if tp not in lost}
         return dict(self._next)
 
@@ -91,7 +99,9 @@ class NullStage:
         self._batches += 1
         if self._batches >= self._plan.fail_at:
             self._maybe_fail("take")
-        self._frontier.deliver(batch.tp, [record.offset for record in batch.records])
+            self._break(self._plan.fail)
+        frontier = self._frontiers.setdefault(batch.tp, Frontier(0))
+        frontier.deliver(record.offset for record in batch.records)
         self._next[batch.tp] = batch.records[-1].offset + 1
         if self._plan.hold:
             _say("held", self._batches, batch.size)
@@ -99,14 +109,16 @@ class NullStage:
         task = asyncio.create_task(self._pass_on(batch))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        await asyncio.sleep(0)
+        while len(self._under_way) >= UNDER_WAY:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
 
     async def _pass_on(self, batch: Batch) -> None:
         try:
             if self._batches >= self._plan.fail_at:
                 self._maybe_fail("task")
-            if await self._producer.deliver(self._outgoing(batch), self._flow.may_publish):
-                self._frontier.finish(batch.tp, [record.offset for record in batch.records])
+            delivered = await self._producer.deliver(self._outgoing(batch), self._flow.may_publish)
+            if delivered and (frontier := self._frontiers.get(batch.tp)):
+                frontier.finish([record.offset for record in batch.records])
         except Exception as error:
             self._flow.fail(error)
         finally:
@@ -123,15 +135,29 @@ class NullStage:
             key = record.key or b""
             headers = [*record.headers, (PASSED, json.dumps(passed).encode())]
             partition = home_partition(key.decode(), plan.partitions)
-            outgoing.append(Outgoing(plan.output, key, record.value, headers, partition))
+            outgoing.append(Outgoing(plan.output, record.key, record.value, headers, partition))
         return outgoing
 
     def committable(self) -> Offsets:
         self._maybe_fail("commit")
-        return {tp: (at, f"up to {at}") for tp, at in self._frontier.committable().items()}
+        offsets = {tp: each.committable() for tp, each in self._frontiers.items()}
+        return {tp: (at, f"up to {at}") for tp, at in offsets.items() if at is not None}
 
     def committed(self, offsets: Offsets) -> None:
-        self._frontier.committed({tp: offset for tp, (offset, _) in offsets.items()})
+        for tp, (offset, _) in offsets.items():
+            if frontier := self._frontiers.get(tp):
+                frontier.committed(offset)
+
+    def _break(self, what: str | None) -> None:
+        consumer: Any = self._flow.consumer  # type: ignore[attr-defined]
+        thread = consumer._thread
+        if what == "drain":
+            consumer.budget = None
+        elif what == "fetch":
+            thread.thread_loop.call_soon_threadsafe(thread._consumer._fetcher._fetch_task.cancel)
+        elif what == "coordination":
+            coordination = thread._consumer._coordinator._coordination_task
+            thread.thread_loop.call_soon_threadsafe(coordination.cancel)
 
     def _maybe_fail(self, where: str) -> None:
         if self._plan.fail == where and (where != "commit" or self._batches >= self._plan.fail_at):
@@ -145,20 +171,16 @@ def _say(*what: object) -> None:
 def main() -> int:
     orders = json.loads(sys.argv[1])
     settings = Settings.load(**orders.get("settings", {}))
-    plans = [Plan(**stage) for stage in orders["stages"]]
-    return run(
-        settings,
-        [
-            lambda failure, plan=plan: StageApp(
-                settings,
-                plan.name,
-                plan.inputs,
-                lambda flow: NullStage(flow, plan, settings),
-                failure,
-            )
-            for plan in plans
-        ],
-    )
+
+    def app(stage: dict[str, Any], failure: Failure) -> StageApp:
+        plan = Plan(**stage)
+
+        def make(flow: Flow) -> NullStage:
+            return NullStage(flow, plan, settings)
+
+        return StageApp(settings, plan.name, plan.inputs, make, failure)
+
+    return run(settings, [partial(app, stage) for stage in orders["stages"]])
 
 
 if __name__ == "__main__":

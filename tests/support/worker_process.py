@@ -210,6 +210,11 @@ class Workers:
                 pytest.fail(f"not within {within:g} s: {what}\n{self.tails()}")
             await asyncio.sleep(0.05)
 
+    async def quiet(self, seconds: float) -> None:
+        """Let time go by, in which no worker may end."""
+        until = time.monotonic() + seconds
+        await self.until(lambda: time.monotonic() > until, within=seconds + 60)
+
     def check(self) -> None:
         """Fail the test if any ended though nobody told it to."""
         for worker in self.all:

@@ -66,7 +66,8 @@ WRONG = [
     (["demo", "--units", "0"], "--units"),
     (["publish", "LT-1"], "missing argument"),
     (["decisions", "--group", "mes", "--from-beginning"], "leave one of it and --from-beginning"),
-    (["train", "--resume"], "--resume needs --checkpoint"),
+    (["train", "--epochs", "1"], "missing option '--out'"),
+    (["train", "--out", "w", "--resume"], "--resume needs --checkpoint"),
     (["simulate", "--dropout", "2"], "--dropout"),
 ]
 

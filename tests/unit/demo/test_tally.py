@@ -3,20 +3,23 @@
 import io
 
 import pytest
-from agents.join.driver import JoinTestDriver
 from rich.console import Console
+from support.decisions import a_decision
 
-from agents.join import JoinConfig
+from agents.join import Arrival
 from agents.lab.simulator import LinePlan, LineTiming
 from schemas import Disassembly, Modality, RemovalStep
+from schemas.feature_record import Origin
 from stream.demo.board import board
 from stream.demo.line import Line, Sent
 from stream.demo.screen import progress_line
 from stream.demo.sender import crc32_partition
 from stream.demo.tally import Tally, percentile
 from stream.demo.words import bar, duration, removal
-from stream.demo.workers import last_words, restored_partitions
 from stream.kafka.topics import Topics
+
+START = 1_772_366_400_000
+"""When the line starts, ms."""
 
 
 def test_percentiles() -> None:
@@ -27,7 +30,7 @@ def test_percentiles() -> None:
 
 
 def test_units_in_flight_are_counted_by_completeness() -> None:
-    line = Line(LinePlan(4, 1, 0, 4.0, LineTiming(dropout=0.0, duplicates=1.0)), Topics())
+    line = Line(LinePlan(4, 1, START, 4.0, LineTiming(dropout=0.0, duplicates=1.0)), Topics())
     tally = Tally(line.total, 4)
     for item in line.items():
         assert isinstance(item, Sent)
@@ -51,9 +54,8 @@ def test_words() -> None:
 
 
 def test_what_to_take_out_in_words() -> None:
-    driver = JoinTestDriver(JoinConfig(9, 0, expected=lambda _: (Modality.TEXT,)))
-    driver.pipe("LT-1", "text", 0)
-    (decision,) = driver.decisions
+    seen = Arrival("LT-1", Modality.TEXT, "t", 0, "bench", Origin("units.text", 0, 0))
+    decision = a_decision("LT-1", [seen])
     assert removal(decision) == ""
     steps = [
         RemovalStep(
@@ -69,16 +71,6 @@ def test_what_to_take_out_in_words() -> None:
     planned = Disassembly(steps=steps, expected_value=2)
     opened = decision.model_copy(update={"disassembly": planned})
     assert removal(opened) == "take out battery (hazardous), fan"
-
-
-def test_what_a_worker_log_says() -> None:
-    log = "Partitions [0, 1, 2]: 0 decisions read back\nPartitions [1]: 4 decisions read back\n"
-    assert restored_partitions(log) == {1}
-    assert restored_partitions("Partitions []: 0 decisions read back") == frozenset()
-    assert restored_partitions("starting") == frozenset()
-    assert last_words("regrade: no weights\n  at exit\n") == "no weights"
-    assert last_words("one\ntwo\n\n") == "two"
-    assert last_words("") == "it logged nothing"
 
 
 def test_the_partitioner_of_librdkafka() -> None:

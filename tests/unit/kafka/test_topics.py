@@ -14,7 +14,7 @@ def test_names_are_those_of_the_contract() -> None:
         "units.thermal",
         "units.acoustic",
         "units.battery",
-        "units.repartition",
+        "units.features",
         "routing.decisions",
         "units.late",
         "units.dead-letter",
@@ -29,7 +29,8 @@ def test_the_prefix_comes_before_every_name() -> None:
 def test_only_enabled_modalities_have_topics() -> None:
     settings = Settings(topic_prefix="p.", modalities=(Modality.TEXT, Modality.VISUAL))
     topics = Topics.of(settings)
-    assert topics.inputs == ("p.units.text", "p.units.visual", "p.units.repartition")
+    assert topics.observations == ("p.units.text", "p.units.visual")
+    assert topics.homes == ("p.units.features", "p.routing.decisions")
     assert topics.modality_of("p.units.text") is Modality.TEXT
     assert topics.modality_of("p.units.battery") is None
 
@@ -38,12 +39,12 @@ def test_modality_of_knows_observation_topics_only() -> None:
     topics = Topics("p.")
     for modality in Modality:
         assert topics.modality_of(topics.observation(modality)) is modality
-    for topic in ("units.text", "p.units.repartition", "p.routing.decisions", ""):
+    for topic in ("units.text", "p.units.features", "p.routing.decisions", ""):
         assert topics.modality_of(topic) is None
 
 
 def test_a_dead_letter_has_room_for_the_record_and_its_headers() -> None:
     topics, limits = Topics(), Limits(record_bytes=1000)
     largest = max(topics.message_bytes(topic, limits) for topic in topics.observations)
-    for topic in (topics.repartition, topics.late, topics.dead_letter):
+    for topic in (topics.features, topics.late, topics.dead_letter):
         assert topics.message_bytes(topic, limits) >= largest + 32 * 1024

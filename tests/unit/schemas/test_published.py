@@ -88,3 +88,8 @@ def test_records_start_with_their_header(modality: Modality) -> None:
 
 def test_published_fingerprints_do_not_change() -> None:
     assert {name: SingleObject(name).fingerprint.hex() for name in PUBLISHED} == PUBLISHED
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_readme_gives_the_fingerprints(name: str) -> None:
+    assert f"`{PUBLISHED[name]}`" in (FOLDER / "README.md").read_text("utf-8")

@@ -36,15 +36,21 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_defaults_are_those_of_the_house_plan() -> None:
+def test_defaults_are_those_that_the_contracts_name() -> None:
     settings = Settings.load()
     assert settings.bootstrap_servers == "127.0.0.1:9092"
     assert (settings.window, settings.grace, settings.max_out_of_orderness) == (60, 30, 2)
-    assert (settings.idle_timeout, settings.max_clock_skew) == (5, 300)
+    assert (settings.idle_timeout, settings.max_clock_skew) == (5, 60)
+    assert (settings.mark_interval, settings.max_source_lag, settings.max_evidence) == (1, 180, 64)
     assert settings.provisional_after is None
     assert settings.partitions == 6
     assert settings.modalities == MODALITIES
     assert set(sources(settings).values()) == {"default"}
+
+
+def test_the_default_of_the_clock_skew_is_no_longer_than_the_window() -> None:
+    assert Settings.load(window=45).max_clock_skew == 45
+    assert Settings.load(window=90).max_clock_skew == 60
 
 
 def test_argument_beats_environment_beats_file_beats_default(
@@ -134,6 +140,10 @@ WRONG = [
     ({"window": float("inf")}, r"window .*finite"),
     ({"idle_timeout": "soon"}, r"idle_timeout .*valid number"),
     ({"provisional_after": 60}, r"provisional_after \(60 s\) must be less than window \(60 s\)"),
+    (
+        {"window": 30, "max_clock_skew": 31},
+        r"max_clock_skew \(31 s\) must not be longer than window",
+    ),
     ({"modalities": ["visual", "visual"]}, "a modality is named twice"),
     ({"modalities": []}, "at least one modality"),
     ({"modalities": ["smell"]}, r"modalities .*'visual', 'spectral'"),
