@@ -33,7 +33,7 @@ PLACES: dict[str, tuple[Sabotage, ...]] = {
     "faust": (
         sabotage.committing,
         sabotage.commit_in_thread,
-        sabotage.faust_agents,
+        sabotage.taking_is_cancelled,
         sabotage.assigning,
         sabotage.revoking,
         *AT_START,

@@ -176,16 +176,11 @@ def _break_client(fail: Callable[[Any], Any]) -> None:
     _break(ConsumerThread, "poll", lambda thread, *_: fail(thread._consumer))
 
 
-def faust_agents() -> None:
-    from stream.kafka.stage_app import StageApp
+def taking_is_cancelled() -> None:
+    """Faust then starts the agent again, without the batch."""
+    from stream.stages import ExtractStage
 
-    _break(StageApp, "readings", _cancel_agents)
-
-
-def _cancel_agents(*_: Any) -> None:
-    for task in asyncio.all_tasks():
-        if "_execute_actor" in repr(task) or "Agent" in repr(task):
-            task.cancel()
+    _break(ExtractStage, "take", _cancel)
 
 
 # -- rebalances -------------------------------------------------------------------------------
