@@ -16,13 +16,12 @@ import faust
 from faust.tables import TableManager
 from faust.types import TP
 
-from schemas.errors import RegradeError
 from schemas.record import Batch, Reading, TopicPartition
 from stream.kafka.assignor import Homes
 from stream.kafka.connection import ssl_context
 from stream.kafka.failure import Failure, end_within
 from stream.kafka.quiet import quieten_client
-from stream.kafka.stage import Flow, Stage
+from stream.kafka.stage import Flow, Stage, StageFailed
 from stream.kafka.transport import Consumer, Transport
 from stream.settings import Settings
 
@@ -35,10 +34,6 @@ STUCK_AFTER = 5
 """Looks in a row at which the flow may be found stopped though the stage is ready."""
 END_GRACE = 5.0
 """Seconds beyond `shutdown_timeout` after which a worker that was told to end is ended hard."""
-
-
-class StageFailed(RegradeError):
-    """Something inside the worker stopped working without an error of its own."""
 
 
 class _Tables(TableManager):  # type: ignore[misc]
@@ -98,10 +93,14 @@ class StageApp(faust.App):  # type: ignore[misc]
                 event.value = event.message.value = None
                 try:
                     await self.stage.take(batch)
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     # Raised, it would make Faust start the agent again, without the batch.
                     self.fail(error)
                     return
+                except asyncio.CancelledError:
+                    if not self.should_stop:
+                        self.fail(StageFailed(f"the agent of {topic} was cancelled"))
+                    raise
             if not self.should_stop:
                 self.fail(StageFailed(f"the agent of {topic} ended"))
 
