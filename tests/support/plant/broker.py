@@ -63,7 +63,5 @@ class Broker:
 
     def answering_time(self, now: int) -> int:
         """Returns `now` less all time in which the broker was away."""
-        away = sum(
-            min(until, now) - since for since, until in self.scenario.outages if since < now
-        )
+        away = sum(min(until, now) - since for since, until in self.scenario.outages if since < now)
         return now - away

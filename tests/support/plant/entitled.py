@@ -76,9 +76,7 @@ def entitled(
         ideal.heard((one.source, one.tp), one.captured_at, now)
 
 
-def _within(
-    ideal: _Ideal, broker: Broker, sent: list[Sent], index: int, until: int
-) -> int | None:
+def _within(ideal: _Ideal, broker: Broker, sent: list[Sent], index: int, until: int) -> int | None:
     """Returns how far the ideal line comes that hears nothing more of this partition."""
     one = sent[index]
     ahead = _Ideal(ideal.stay, ideal.out_of_orderness, dict(ideal.clocks))

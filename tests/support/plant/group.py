@@ -114,7 +114,9 @@ class Group:
     def _complete(self) -> None:
         now = self.clockwork.now
         if not self.broker.answers(now):
-            self.clockwork.at(self.broker.back_at(now) + self._rng.randrange(SECOND), self._complete)
+            self.clockwork.at(
+                self.broker.back_at(now) + self._rng.randrange(SECOND), self._complete
+            )
             return
         for member in self._members:
             if member.frozen:

@@ -42,9 +42,7 @@ class Verdict:
 def judge(world: World) -> Verdict:
     """Returns what the line did wrong, and how much it did."""
     usable = [s for s in world.sent if _origin(s) not in world.group.dead]
-    rights = list(
-        entitled(world.scenario, world.broker, usable, world.group.troubles)
-    )
+    rights = list(entitled(world.scenario, world.broker, usable, world.group.troubles))
     histories = [home.history for home in world.homes]
     late = {origin for history in histories for origin in history.late}
     faults = [

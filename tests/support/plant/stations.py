@@ -120,9 +120,7 @@ def _work(scenario: Scenario, broker: Broker, rng: Random) -> Iterator[_Seen]:
             for _ in range(rng.choice([1, 1, 1, 1, 2])):
                 when = at + rng.randrange(scenario.window * 2 // 3)
                 desks = [
-                    desk
-                    for desk in stations[modality]
-                    if not desk.idle[0] <= when < desk.idle[1]
+                    desk for desk in stations[modality] if not desk.idle[0] <= when < desk.idle[1]
                 ]
                 if not desks:
                     continue
@@ -207,4 +205,3 @@ def _recording(
         due = START if scenario.mode == "loaded" else time + pause
         at = max(broker.back_at(due), at)
         yield at, replace(one, captured_at=one.captured_at - DAY)
-

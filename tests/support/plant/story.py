@@ -18,8 +18,13 @@ def tell(world: World) -> None:
         print("trouble", since - START, until - START)
     for each in world.sent:
         print(
-            "sent", each.appended_at - START, f"{each.tp.topic}[{each.tp.partition}]@{each.offset}",
-            each.source, each.unit_id, each.observation_id, each.captured_at - START,
+            "sent",
+            each.appended_at - START,
+            f"{each.tp.topic}[{each.tp.partition}]@{each.offset}",
+            each.source,
+            each.unit_id,
+            each.observation_id,
+            each.captured_at - START,
         )
     for log in world.broker.homes:
         step = make_step(world.scenario)
@@ -32,14 +37,28 @@ def tell(world: World) -> None:
                 for said in mark.sources:
                     time = None if said.event_time is None else said.event_time - START
                     flags = ("A" if said.awake else "-") + ("E" if said.at_end else "-")
-                    print(f"{said.topic[6:9]}{said.partition}@{said.next_offset}:{time}{flags}", end=" ")
+                    print(
+                        f"{said.topic[6:9]}{said.partition}@{said.next_offset}:{time}{flags}",
+                        end=" ",
+                    )
             else:
                 item = decode_feature_record(record.value)
-                print(item.unit_id, item.observation_id, item.captured_at - START, item.origin, end=" ")
-            print("-> wm", step.watermark.value - START if step.watermark.value > 0 else None, end="")
+                print(
+                    item.unit_id,
+                    item.observation_id,
+                    item.captured_at - START,
+                    item.origin,
+                    end=" ",
+                )
+            print(
+                "-> wm", step.watermark.value - START if step.watermark.value > 0 else None, end=""
+            )
             for decision in effects.decisions:
                 names = [each.observation_id for each in decision.evidence]
-                print(f" DECIDES {decision.unit_id}#{decision.revision} {decision.passage.closed_by} {names}", end="")
+                print(
+                    f" DECIDES {decision.unit_id}#{decision.revision} {decision.passage.closed_by} {names}",
+                    end="",
+                )
             if effects.late or effects.repeats:
                 print(f" LATE {effects.late} REPEAT {effects.repeats}", end="")
             print()
