@@ -71,6 +71,8 @@ class ExtractAgent:
         self._executor = executor
         self._metrics = metrics
         self._generation = -1
+        self._assigned = -1
+        """The generation of the last assignment, also while its partitions are revoked."""
         self._inputs: dict[TopicPartition, InputProgress] = {}
         self._committed: dict[TopicPartition, tuple[int, str]] = {}
         self._in_flight: dict[TopicPartition, asyncio.Task[None]] = {}
@@ -92,11 +94,15 @@ class ExtractAgent:
     async def assign(
         self, generation: int, committed: Mapping[TopicPartition, tuple[int, str] | None]
     ) -> Mapping[TopicPartition, int]:
-        """Takes on an assignment; returns where each partition goes on."""
+        """Takes on an assignment; returns where each partition goes on.
+
+        A partition that this worker read in the generation directly before keeps its clocks.
+        """
+        kept_inputs = self._inputs if generation == self._assigned + 1 else {}
         inputs: dict[TopicPartition, InputProgress] = {}
         for tp, known in committed.items():
             offset, carried = known or (0, "")
-            kept = self._inputs.get(tp)
+            kept = kept_inputs.get(tp)
             if kept is not None and kept.next_offset >= offset:
                 kept.interrupted()
                 inputs[tp] = kept
@@ -104,7 +110,8 @@ class ExtractAgent:
                 inputs[tp] = InputProgress(
                     tp.topic, tp.partition, offset, self._settings.clocks, carried
                 )
-        self._inputs, self._generation, self._in_flight = inputs, generation, {}
+        self._inputs, self._in_flight = inputs, {}
+        self._generation = self._assigned = generation
         names = sorted(f"{tp.topic}[{tp.partition}]" for tp in inputs)
         log.info("Generation %d: input partitions %s", generation, ", ".join(names) or "none")
         self._committed = {tp: known for tp, known in committed.items() if known is not None}
@@ -140,6 +147,7 @@ class ExtractAgent:
         try:
             records = [item.outgoing for item in extracted]
             if not await self._publisher.deliver(records, self._is_ours(generation)):
+                self._give_up(generation)
                 return
             if before is not None:
                 await before
@@ -152,6 +160,13 @@ class ExtractAgent:
             batch.records[-1].offset + 1, _newest(heard), live=batch.caught_up_before
         )
         self._count(batch, extracted, len(heard))
+
+    def _give_up(self, generation: int) -> None:
+        """Counts nothing more of a generation in which something could not be published: what
+        comes behind it must not be committed. It is read again with the next assignment."""
+        if generation == self._generation:
+            self._generation = -1
+            self._host.rejoin()
 
     def _is_ours(self, generation: int) -> Callable[[], bool]:
         return lambda: generation == self._generation and self._host.may_publish()

@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.decision import Decision
+from schemas.decision_reading import read_decision
 from schemas.errors import RecordError, Unavailable
 from schemas.ids import is_ours
-from schemas.read_decision import read_decision
 from schemas.record import Record
 from stream.errors import BrokerUnreachable
 from stream.kafka.connection import client_options, connecting, stop_client

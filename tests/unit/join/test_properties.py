@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from agents.join.driver import JoinTestDriver, Token, decision_of, finished_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.decisions import decision_of
+from support.join_driver import JoinTestDriver, Token, finished_by
 
-from agents.join import Arrival, Finished, JoinConfig, Origin, Output, Revision, TooLate
+from agents.join import BEGINNING, Arrival, Excess, Finished, JoinConfig, Output, Revision, TooLate
+from schemas.feature_record import Origin
 from schemas.modality import MODALITIES, Modality
 
 WINDOW, GRACE, LAG = 60, 30, 10
@@ -23,11 +25,8 @@ provisional_times = st.sampled_from([None, 0, 25])
 randoms = st.randoms(use_true_random=False)
 
 
-def driver_with(provisional_after: int | None, lag: int | None = None) -> JoinTestDriver:
-    return JoinTestDriver(
-        JoinConfig(WINDOW, GRACE, lambda unit: EXPECTED, provisional_after),
-        max_out_of_orderness=lag,
-    )
+def driver_with(provisional_after: int | None) -> JoinTestDriver:
+    return JoinTestDriver(JoinConfig(WINDOW, GRACE, lambda unit: EXPECTED, provisional_after))
 
 
 # -- a partition: what lies in its topics, and delivering it ------------------------------------
@@ -69,17 +68,18 @@ def sort_into_topics(found: Iterable[Arrival], delay: Callable[[], int]) -> Topi
 def deliver(
     driver: JoinTestDriver, topics: Topics, random: Random, upto: float = math.inf
 ) -> list[Output]:
-    """Read the topics, interleaved at random; says what came out."""
+    """Read the topics, interleaved at random; says what came out. Event time follows the topic
+    that is furthest behind of those that have more to say."""
     before = len(driver.outputs)
     left = {m: list(reversed(records)) for m, records in topics.items()}
-    driver.at_end(*(m for m in MODALITIES if not left[m]))
-    driver.elapse(5.0)
+    clocks = dict.fromkeys(MODALITIES, BEGINNING)
     while upto > 0 and (speaking := [m for m in MODALITIES if left[m]]):
         modality = random.choice(speaking)
-        driver.replay([left[modality].pop()])
-        if not left[modality]:
-            driver.at_end(modality)
-            driver.elapse(5.0)
+        record = left[modality].pop()
+        driver.replay([record])
+        clocks[modality] = max(clocks[modality], record.captured_at)
+        awake = [clocks[m] for m in MODALITIES if left[m]]
+        driver.watermark(min(awake, default=max(clocks.values())) - LAG)
         upto -= 1
     return driver.outputs[before:]
 
@@ -136,7 +136,7 @@ def test_last_revisions_do_not_depend_on_the_order_of_arrival(
     found: list[Arrival], provisional_after: int | None, random: Random
 ) -> None:
     topics = sort_into_topics(found, delay=lambda: random.randrange(LAG + GRACE))
-    driver = driver_with(provisional_after, LAG)
+    driver = driver_with(provisional_after)
     deliver(driver, topics, random)
     driver.finish()
     check_revisions(driver.outputs)
@@ -151,7 +151,7 @@ def test_within_max_out_of_orderness_a_window_closes_once(
 ) -> None:
     """And on all that it will ever have: nothing that is not late amends it."""
     once = list({a.key: a for a in found}.values())
-    driver = driver_with(None, LAG)
+    driver = driver_with(None)
     deliver(driver, sort_into_topics(once, delay=lambda: random.randrange(LAG)), random)
     driver.finish()
     closed = [o for o in driver.outputs if isinstance(o, Revision) and o.closed_by == "window"]
@@ -191,7 +191,7 @@ def test_crashes_change_no_last_revision(
 ) -> None:
     topics = sort_into_topics(found, delay=lambda: random.randrange(LAG + GRACE))
     broker = Broker(topics, Counter(), [], set())
-    driver = driver_with(provisional_after, LAG)
+    driver = driver_with(provisional_after)
     for _ in range(crashes):
         outputs = deliver(driver, broker.uncommitted(), random, upto=random.randint(0, len(found)))
         broker.take(outputs[: random.randint(0, len(outputs))], random)
@@ -224,6 +224,7 @@ configs = st.builds(
     grace=st.sampled_from([0, 30, 200]),
     expected=st.sampled_from([lambda unit: EXPECTED, lambda unit: (), lambda unit: EXPECTED[:1]]),
     provisional_after=st.sampled_from([None, 0, 5]),
+    max_evidence=st.sampled_from([1, 3, 64]),
 )
 
 
@@ -245,7 +246,7 @@ def check_forgotten(driver: JoinTestDriver) -> None:
 
 @settings(deadline=None)
 @given(configs, st.lists(st.one_of(piped, piped, advanced), max_size=40))
-def test_every_observation_is_evidence_late_or_duplicate_and_finished_once(
+def test_every_observation_is_evidence_late_excess_or_duplicate_and_finished_once(
     config: JoinConfig, steps: list[tuple[Any, ...]]
 ) -> None:
     driver = JoinTestDriver(config)
@@ -270,8 +271,9 @@ def test_every_observation_is_evidence_late_or_duplicate_and_finished_once(
     evidence = [token for tokens in last.values() for token in tokens]
     late = [o.arrival.token for o in driver.outputs if isinstance(o, TooLate)]
     assert len(evidence) == len(set(evidence)), "evidence of two passages"
-    assert set(evidence).isdisjoint(late)
-    assert len(evidence) + len(late) + driver.join.duplicates == records
+    excess = [o.arrival.token for o in driver.outputs if isinstance(o, Excess)]
+    assert len({*evidence, *late, *excess}) == len(evidence) + len(late) + len(excess)
+    assert len(evidence) + len(late) + len(excess) + driver.join.duplicates == records
     assert set(finished.values()) <= {1}
     assert len(finished) == records
 
@@ -302,13 +304,13 @@ def test_crashes_amid_garbage_lose_nothing_and_contradict_nothing(
     for output in driver.outputs:
         if isinstance(output, Revision):
             known |= {(a.unit_id, *a.key) for a in output.evidence}
-        elif isinstance(output, TooLate):
+        elif isinstance(output, TooLate | Excess):
             known.add((output.arrival.unit_id, *output.arrival.key))
     assert known == sent
 
 
 wild = st.tuples(
-    st.sampled_from(["pipe", "pipe", "watermark", "elapse", "at_end", "restart", "unread"]),
+    st.sampled_from(["pipe", "pipe", "watermark", "restart"]),
     st.integers(0, 2**48),
     st.sampled_from(["a", "b", "c"]),
     st.sampled_from(MODALITIES),
@@ -320,22 +322,16 @@ wild = st.tuples(
 def test_nothing_raises_and_nothing_is_kept(
     config: JoinConfig, steps: list[tuple[str, int, str, Modality]]
 ) -> None:
-    """Identifiers that come again with other times, clocks that jump, sources that come and go."""
-    driver = JoinTestDriver(config, max_out_of_orderness=LAG)
+    """Identifiers that come again with other times, and event time that jumps."""
+    driver = JoinTestDriver(config)
     for verb, number, name, modality in steps:
         match verb:
             case "pipe":
                 driver.pipe("x", modality, number % 500, name)
             case "watermark":
                 driver.watermark(number)
-            case "elapse":
-                driver.elapse(number % 10)
-            case "at_end":
-                driver.at_end(modality, at_end=bool(number % 3))
-            case "unread":
-                driver.unread, driver.answering = bool(number % 2), bool(number % 3)
             case "restart":
-                driver.restart()
+                driver.restart(reached=number if number % 2 else BEGINNING)
                 driver.replay(driver.undelivered)
         check_books(driver)
     check_forgotten(driver)
