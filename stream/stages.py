@@ -53,6 +53,9 @@ class FlowHost:
     def may_publish(self) -> bool:
         return self._flow.may_publish()
 
+    def rejoin(self) -> None:
+        self._flow.rejoin()
+
     def pause(self, tps: Collection[TopicPartition]) -> None:
         self._flow.pause(tps)
 

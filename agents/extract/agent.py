@@ -147,6 +147,7 @@ class ExtractAgent:
         try:
             records = [item.outgoing for item in extracted]
             if not await self._publisher.deliver(records, self._is_ours(generation)):
+                self._give_up(generation)
                 return
             if before is not None:
                 await before
@@ -159,6 +160,13 @@ class ExtractAgent:
             batch.records[-1].offset + 1, _newest(heard), live=batch.caught_up_before
         )
         self._count(batch, extracted, len(heard))
+
+    def _give_up(self, generation: int) -> None:
+        """Counts nothing more of a generation in which something could not be published: what
+        comes behind it must not be committed. It is read again with the next assignment."""
+        if generation == self._generation:
+            self._generation = -1
+            self._host.rejoin()
 
     def _is_ours(self, generation: int) -> Callable[[], bool]:
         return lambda: generation == self._generation and self._host.may_publish()

@@ -17,6 +17,7 @@ from faust.tables import TableManager
 from faust.types import TP
 
 from schemas.record import Batch, Reading, TopicPartition
+from stream.kafka.assignor import Homes
 from stream.kafka.connection import ssl_context
 from stream.kafka.failure import Failure, end_within
 from stream.kafka.quiet import quieten_client
@@ -51,6 +52,8 @@ class StageApp(faust.App):  # type: ignore[misc]
         inputs: the topics to read, one Faust agent each.
         make: makes the stage.
         failure: shared by all apps of a process.
+        follows: another stage of this process; partition 3 of the inputs goes, if it can, where
+            partition 3 of the other's input is.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class StageApp(faust.App):  # type: ignore[misc]
         inputs: Sequence[str],
         make: Callable[[Flow], Stage],
         failure: Failure | None = None,
+        follows: "StageApp | None" = None,
     ) -> None:
         super().__init__(f"{settings.group}-{name}", **_faust_settings(settings, name))
         quieten_client()
@@ -67,6 +71,7 @@ class StageApp(faust.App):  # type: ignore[misc]
         self.failure = failure or Failure()
         self.stage = make(self)
         self._stage_name = name
+        self._follows = follows
         self._opening: asyncio.Task[None] | None = None
         self._assigned_once = False
         self.on_partitions_assigned.connect(self._follow_assignment)
@@ -138,6 +143,12 @@ class StageApp(faust.App):  # type: ignore[misc]
     def _consumer_of_ours(self) -> Consumer:
         consumer: Consumer = self.consumer
         return consumer
+
+    def homes_to_follow(self) -> Homes:
+        """Returns what the group's assignor is to follow."""
+        if self._follows is None:
+            return Homes()
+        return self._follows._consumer_of_ours.homes
 
     # -- life -----------------------------------------------------------------------------
 
