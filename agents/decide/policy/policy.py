@@ -23,7 +23,6 @@ from agents.distiller.prediction import Prediction
 from schemas.decision import Alternative, Condition, Grade, Material, Option, Routing
 from schemas.modality import Modality
 
-
 # Tuples: an enumeration takes its time each time that one iterates over it.
 _GRADES, _MATERIALS, _OPTIONS = tuple(Grade), tuple(Material), tuple(Option)
 _CONDITIONS = tuple(Condition)
