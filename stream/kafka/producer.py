@@ -129,7 +129,11 @@ class Producer:
 
     async def attempt(self, record: Outgoing) -> RecordMetadata | None:
         """Publishes one record and tries no second time; returns what the broker says of it, None
-        where it does not confirm it."""
+        where it does not confirm it at present.
+
+        Raises:
+            TopicRefused: it never will.
+        """
         if self._producer is None:
             return None
         (delivery,) = await self._enqueue(self._producer, [record])
@@ -137,6 +141,8 @@ class Producer:
             confirmed: RecordMetadata = await delivery
         except KafkaError as error:
             log.debug("A record on %s was not confirmed: %r", record.topic, error)
+            if self._producer is not None and not await self._may_pass(record.topic, error):
+                raise _refusal(record.topic, error) from error
             return None
         return confirmed
 
@@ -196,10 +202,7 @@ class Producer:
             self._outage.fails(error)
             return record
         else:
-            refusal = TopicRefused(
-                f"{record.topic} refuses what is published to it ({_reason(error)});"
-                " repair the topic or its access rules and start the worker again"
-            )
+            refusal = _refusal(record.topic, error)
         if record.topic not in self._droppable:
             raise refusal from error
         self._refused(record.topic)
@@ -229,8 +232,11 @@ class Producer:
         return bool(metadata.partitions_for_topic(topic))
 
 
-def _reason(error: KafkaError) -> str:
-    return str(error) or type(error).__name__
+def _refusal(topic: str, error: KafkaError) -> TopicRefused:
+    return TopicRefused(
+        f"{topic} refuses what is published to it ({str(error) or type(error).__name__});"
+        " repair the topic or its access rules and start the worker again"
+    )
 
 
 def _without_value(record: Outgoing) -> Outgoing:

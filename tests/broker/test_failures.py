@@ -1,20 +1,22 @@
 """Whatever fails inside a worker ends it: exit code 1 within 10 s, and the log says why."""
 
 import asyncio
-import contextlib
 import time
 from pathlib import Path
 
 import pytest
 from support import sabotage
-from support.forked_worker import ForkedWorkers, Sabotage
-from support.sender import Sender, observe
-from support.worker_process import SHORT
+from support.faults import faulty_line
+from support.forked_worker import Sabotage
 
-from stream.kafka.topics import create_topics
 from stream.settings import Settings
 
-AT_START = (sabotage.loading, sabotage.reading_back)
+AT_START = (sabotage.loading, sabotage.reading_back, sabotage.clock_behind)
+SAYS = {
+    "clock_ahead": "ms ahead of the broker's; set it",
+    "clock_behind": "ms behind the broker's; set it",
+}
+"""What the last line says, of faults that an operator can mend."""
 PLACES: dict[str, tuple[Sabotage, ...]] = {
     "steps": (
         sabotage.extract_step,
@@ -36,13 +38,16 @@ PLACES: dict[str, tuple[Sabotage, ...]] = {
         sabotage.taking_is_cancelled,
         sabotage.assigning,
         sabotage.revoking,
-        *AT_START,
+        sabotage.loading,
+        sabotage.reading_back,
     ),
     "client": (
         sabotage.polling,
         sabotage.consumer_thread,
         sabotage.fetching_task,
         sabotage.coordinating_task,
+        sabotage.clock_ahead,
+        sabotage.clock_behind,
     ),
 }
 
@@ -61,37 +66,25 @@ async def test_a_failure_inside_ends_the_worker(
 
 async def fault_of(place: Sabotage, settings: Settings, folder: Path) -> str | None:
     """Sabotages a worker in one place; returns what was wrong with its end."""
-    prefix = f"{settings.topic_prefix}{place.__name__}."
-    own = {"topic_prefix": prefix, "group": f"{prefix}regrade", "partitions": 1}
-    line = settings.model_copy(update=SHORT | own)
-    await create_topics(line)
-    (folder := folder / place.__name__).mkdir()
-    with ForkedWorkers(line, folder) as workers, Sender(line) as sender:
-        worker = workers.start(sabotage=place)
-        if place in AT_START:
-            worker.break_now()
-        else:
-            await workers.ready()
-            worker.break_now()
+    name = place.__name__
+    async with faulty_line(settings, folder, name, start=False) as line:
+        worker = line.workers.start(sabotage=place)
+        if place not in AT_START:
+            await line.workers.ready()
+        worker.break_now()
         number = 0
         while sabotage.STRUCK not in worker.log:
             worker.check()
             number += 1
-            for observation in observe(f"LT-{number}"):
-                sender.observation(observation)
-            await sender.flush()
+            line.send(f"LT-{number}")
+            await line.sender.flush()
             await asyncio.sleep(0.2)
         struck = time.monotonic()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(15):
-                while worker.running:
-                    await asyncio.sleep(0.05)
-        seconds, code = time.monotonic() - struck, worker.returncode
-        worker.told_to_end = True
-    if code != 1:
-        return f"exit code {code}\n{worker.tail()}"
-    print(f"{place.__name__}: {seconds:.1f} s")
-    if seconds > 10:
-        return f"{seconds:.1f} s\n{worker.tail()}"
-    lines = [text for text in worker.log.splitlines() if "so this worker ends" in text]
-    return None if len(lines) == 1 else f"{len(lines)} lines\n{worker.tail()}"
+        code = await worker.end(within=12)
+        seconds = time.monotonic() - struck
+        lines = [text for text in worker.log.splitlines() if "so this worker ends" in text]
+        as_said = len(lines) == 1 and SAYS.get(name, "") in lines[0]
+        if code == 1 and seconds < 10 and as_said and not line.dead.records:
+            return None
+        found = f"exit code {code} after {seconds:.1f} s, {len(line.dead.records)} dead letters"
+        return f"{found}, {lines}\n{worker.tail()}"

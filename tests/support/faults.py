@@ -1,4 +1,4 @@
-"""What the tests of faults share: a line of one partition a topic each, and a look at its worker."""
+"""What tests of faults share: a line with one partition a topic, and a look at its worker."""
 
 import contextlib
 import urllib.request

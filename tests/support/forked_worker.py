@@ -5,11 +5,13 @@ run `regrade worker` from there. A sabotage is a function of `support.sabotage`,
 worker's process before it starts; what it breaks, breaks once `break_now` is called.
 """
 
+import asyncio
 import ctypes
 import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,14 @@ class ForkedWorker(WorkerProcess):
         process = _forks.Process(target=_work, args=(arguments, variables, log_path, sabotage))
         process.start()
         self.process: Any = _Forked(process)
+
+    async def end(self, within: float) -> int | None:
+        """Waits for its end, expected from now on; returns its exit code, None if it has none."""
+        self.told_to_end = True
+        deadline = time.monotonic() + within
+        while (code := self.returncode) is None and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        return code
 
     def break_now(self) -> None:
         """Lets the sabotage strike."""
@@ -104,7 +114,6 @@ def _work(
     output = os.open(log, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)
-    sys.stdin = open(os.devnull)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = list(arguments)
     if sabotage is not None:

@@ -226,3 +226,29 @@ def loading() -> None:
     from stream import stages
 
     _break(stages, "load_decider", _raise)
+
+
+# -- the machine's clock ----------------------------------------------------------------------
+
+
+def clock_ahead() -> None:
+    _shift_clock(8_000)
+
+
+def clock_behind() -> None:
+    """From the start, by so much that all stations seem to be ahead."""
+    _shift_clock(-3_600_000)
+
+
+def _shift_clock(by: int) -> None:
+    from stream import stages
+
+    right = stages.wall_ms
+
+    def wrong() -> int:
+        if not _armed():
+            return right()
+        _tell()
+        return right() + by
+
+    stages.wall_ms = wrong
