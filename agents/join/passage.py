@@ -109,7 +109,7 @@ class Passage:
         return tuple(
             sorted(
                 self.members.values(),
-                key=lambda a: (a.captured_at, a.modality.value, a.observation_id),
+                key=lambda a: (a.captured_at, a.modality, a.observation_id),
             )
         )
 
