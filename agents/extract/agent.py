@@ -76,6 +76,7 @@ class ExtractAgent:
         self._publisher = publisher
         self._executor = executor
         self._metrics = metrics
+        self._room = asyncio.Semaphore(IN_FLIGHT)
         self._generation = -1
         self._assigned = -1
         """The generation of the last assignment, also while its partitions are revoked."""
