@@ -281,8 +281,11 @@ class _Home:
         if await agent.publisher.deliver(effects.outgoing, self._is_ours):
             self.frontier.finish(effects.finished)
             agent.count(effects)
-        else:
+        elif not self._closed:
+            # Its state is ahead of what has been published: it is read back with the next
+            # assignment, which may not come by itself.
             self.broken = True
+            agent.host.rejoin()
 
     def _is_ours(self) -> bool:
         return not (self._closed or self.broken) and self._agent.host.may_publish()

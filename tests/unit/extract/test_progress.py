@@ -56,8 +56,10 @@ def test_time_is_answered_between_two_answers_that_there_is_nothing_more() -> No
 def test_one_answer_tells_of_a_second_at_most() -> None:
     made = spoken()
     made.answered(0, at_end=True)
-    made.answered(60_000, at_end=True)
+    made.answered(2_500, at_end=True)
     assert passed(made) == MAX_ANSWER == 1_000
+    made.answered(60_000, at_end=True)  # an outage: nothing was answered in it
+    assert passed(made) == MAX_ANSWER
 
 
 def test_nothing_is_answered_across_an_interruption() -> None:
