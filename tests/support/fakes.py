@@ -13,6 +13,7 @@ class FakeHost:
 
     Attributes:
         ours: whether the lease holds.
+        rejoined: how often a new assignment was asked for.
         given_back: sizes of the batches that are done.
         failures: what tasks have died of.
     """
@@ -20,6 +21,7 @@ class FakeHost:
     def __init__(self, now: int) -> None:
         self.now = now
         self.ours = True
+        self.rejoined = 0
         self.found: dict[TopicPartition, Reading] = {}
         self.counts: dict[str, int] = {}
         self.given_back: list[int] = []
@@ -47,6 +49,9 @@ class FakeHost:
 
     def resume(self, tps: Collection[TopicPartition]) -> None:
         self.paused.difference_update(tps)
+
+    def rejoin(self) -> None:
+        self.rejoined += 1
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -82,7 +87,7 @@ class FakePublisher:
         self.gate.set()
         self.sent: list[Outgoing] = []
         self.attempted: list[Outgoing] = []
-        self.said: Any = None
+        self.said: Any = SimpleNamespace(timestamp=0, timestamp_type=0)
 
     async def deliver(self, records: Sequence[Outgoing], ours: Callable[[], bool]) -> bool:
         await self.gate.wait()

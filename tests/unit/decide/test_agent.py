@@ -303,8 +303,11 @@ async def test_a_fenced_home_is_broken_until_the_next_assignment(stage: Stage) -
     await stage.take(mark_of(90_000), first=2, size=5)
     await settle()
     assert (stage.published(), stage.agent.committable()) == ([], {})
+    assert stage.host.rejoined == 1
+    stage.host.ours = True  # renewed by a heartbeat: it is broken all the same
+    await settle()
+    assert stage.published() == []
     await stage.agent.revoke()
-    stage.host.ours = True
     assert await stage.agent.assign(2, {TP: (0, ""), OTHER: (0, "")}) == {TP: 0, OTHER: 0}
     assert stage.host.paused == {TP}
     await stage.take(VISUAL, TEXT, generation=2)
