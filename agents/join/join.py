@@ -120,8 +120,8 @@ class Join:
         return list(self._evaluate(passage))
 
     def _choose(self, passages: list[Passage], at: int) -> Passage | None:
-        living = (p for p in passages if p.stage is not Stage.RETIRED)
-        fitting = (p for p in living if p.fits(at, self.config.window))
+        living = [p for p in passages if p.stage is not Stage.RETIRED]
+        fitting = [p for p in living if p.fits(at, self.config.window)]
         return min(fitting, key=lambda p: (abs(at - p.opened_at), p.opened_at), default=None)
 
     def _count_inseparable(self, passages: list[Passage], at: int, *, own: int) -> None:
