@@ -20,6 +20,7 @@ from schemas.decision import (
     Selection,
     Tier,
 )
+from schemas.decision_reading import read_decision
 from schemas.errors import (
     ClockSkew,
     EmptyRecord,
@@ -51,7 +52,6 @@ from schemas.observation import (
     Thermal,
     Visual,
 )
-from schemas.read_decision import read_decision
 
 __all__ = [
     "DEFAULT_LIMITS",

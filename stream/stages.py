@@ -20,7 +20,7 @@ from schemas.record import Batch, Reading, TopicPartition
 from stream.configure import clock_config, decide_steps, extract_steps, load_decider
 from stream.kafka.memory import TopicMemory
 from stream.kafka.producer import Producer
-from stream.kafka.stage import Flow, Offsets
+from stream.kafka.stage import Flow, Offsets, StageFailed
 from stream.kafka.topics import Topics, check_topics
 from stream.settings import Settings
 
@@ -54,6 +54,9 @@ class FlowHost:
     def may_publish(self) -> bool:
         return self._flow.may_publish()
 
+    def rejoin(self) -> None:
+        self._flow.rejoin()
+
     def pause(self, tps: Collection[TopicPartition]) -> None:
         self._flow.pause(tps)
 
@@ -61,14 +64,17 @@ class FlowHost:
         self._flow.resume(tps)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(_stoppable(work))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            if not task.cancelling():  # nobody asked for it: something that it awaits was
+                self._flow.fail(StageFailed("a background task was cancelled"))
+        elif (error := task.exception()) is not None:
             self._flow.fail(error)
 
     async def stop(self) -> None:
@@ -77,6 +83,14 @@ class FlowHost:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _stoppable(work: Coroutine[Any, Any, None]) -> None:
+    """A library that calls `sys.exit` in a task would stop the event loop amid its work."""
+    try:
+        await work
+    except SystemExit as error:
+        raise StageFailed(f"something called sys.exit({error.code})") from error
 
 
 class _Stage:

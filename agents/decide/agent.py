@@ -231,7 +231,11 @@ class _Home:
     async def halt(self) -> None:
         """Lets nothing more begin, and waits until what has begun is finished."""
         self._may_work.clear()
-        await self._idle.wait()
+        try:
+            await self._idle.wait()
+        except asyncio.CancelledError:
+            self.broken = True  # it took too long: what has begun may not be published any more
+            raise
 
     def close(self) -> None:
         """Another worker owns the home now; nothing of it may be published any more."""
@@ -255,11 +259,11 @@ class _Home:
         self._agent.host.resume([self.tp])
         while True:
             taken = [await self._queue.get()]
-            await self._may_work.wait()
-            self._idle.clear()
-            while not self._queue.empty() and sum(len(fresh) for _, fresh in taken) < STEP_MAX:
-                taken.append(self._queue.get_nowait())
             try:
+                await self._may_work.wait()
+                self._idle.clear()
+                while not self._queue.empty() and sum(len(fresh) for _, fresh in taken) < STEP_MAX:
+                    taken.append(self._queue.get_nowait())
                 await self._work([record for _, fresh in taken for record in fresh])
             finally:
                 self._idle.set()
@@ -277,11 +281,14 @@ class _Home:
         if await agent.publisher.deliver(effects.outgoing, self._is_ours):
             self.frontier.finish(effects.finished)
             agent.count(effects)
-        else:
+        elif not self._closed:
+            # Its state is ahead of what has been published: it is read back with the next
+            # assignment, which may not come by itself.
             self.broken = True
+            agent.host.rejoin()
 
     def _is_ours(self) -> bool:
-        return not self._closed and self._agent.host.may_publish()
+        return not (self._closed or self.broken) and self._agent.host.may_publish()
 
     async def _restore(self) -> None:
         """Reads back what the topics remember, again and again until it can be read."""

@@ -157,7 +157,7 @@ class DecideStep:
 
     def restore_mark(self, record: Record) -> None:
         """Takes note of a mark before the first record, so that time stays where it is."""
-        if isinstance(item := _decode(record), Mark):
+        if is_mark(record.value) and isinstance(item := _decode(record), Mark):
             self.watermark.take(item, record.offset, record.timestamp, moves=False)
 
     def starting_point(self, offset: int) -> StartingPoint | None:
@@ -236,8 +236,7 @@ class DecideStep:
                 token=token,
             )
         )
-        kept = any(isinstance(o, TooLate | Excess) for o in outputs)
-        if not kept and not self.join.awaits(item.unit_id):
+        if not any(isinstance(output, TooLate | Excess) for output in outputs):
             token.record = None
         return outputs
 

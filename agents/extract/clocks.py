@@ -5,12 +5,14 @@ on at the rate of *answered* time: time in which the broker answered that there 
 Nothing here looks at a clock; whoever reads the partition says how much time was answered.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+
+from agents.wrong_clocks import wrong_clocks
 
 MAX_STATIONS = 1_000
 """Stations that are told apart on one partition; beyond it the longest silent one is forgotten."""
+CARRIED = ""
+"""Stands for the stations that the last owner heard; no station has that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class StationClocks:
         if carried is not None:
             event_time, awake = carried
             if awake:
-                self._stations[""] = _Station(event_time, config.live_for, event_time)
+                self._stations[CARRIED] = _Station(event_time, config.live_for, event_time)
             else:
                 self._silent = event_time
 
@@ -100,22 +102,9 @@ class StationClocks:
             if at_end
             else 0
         )
-        self.wrong = frozenset(source for source, _ in counting[:late])
+        self.wrong = frozenset(source for source, _ in counting[:late] if source != CARRIED)
         return counting[late][1].ahead + self._answered, True
 
     def _forget(self, source: str) -> None:
         ahead = self._stations.pop(source).ahead
         self._silent = ahead if self._silent is None else max(ahead, self._silent)
-
-
-def wrong_clocks(clocks: Sequence[int], max_source_lag: int) -> int:
-    """Returns how many of the first clocks are wrong: more than `max_source_lag` behind the median
-    of those after them.
-
-    Args:
-        clocks: ms, sorted.
-    """
-    wrong = 0
-    while wrong + 1 < len(clocks) and clocks[wrong] < median(clocks[wrong + 1 :]) - max_source_lag:
-        wrong += 1
-    return wrong

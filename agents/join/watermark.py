@@ -6,11 +6,11 @@ minimum over the partitions that are awake, less `max_out_of_orderness`, and it 
 Where none is awake it follows the largest of their clocks.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from statistics import median
 
 from agents.join.arrival import BEGINNING
+from agents.wrong_clocks import wrong_clocks
 from schemas.feature_record import Origin
 from schemas.mark import Mark, SourceProgress
 
@@ -36,6 +36,8 @@ class _Source:
     """When it was said: the time of its mark, ms."""
     lost_at: int | None
     """When the first mark came that did not know it any more, ms."""
+    partitions: Mapping[str, int]
+    """How many partitions each topic has, by the mark that said it."""
     without: dict[str, int] = field(default_factory=dict)
     """By worker: its marks in succession that have come without the partition."""
 
@@ -85,7 +87,6 @@ class Watermark:
         self._max_source_lag = max_source_lag
         self._sources: dict[Partition, _Source] = {}
         self._counts: dict[str, int] = {}
-        self._generation = BEGINNING
         self._now = BEGINNING
 
     def take(self, mark: Mark, offset: int, at: int, *, moves: bool = True) -> None:
@@ -103,12 +104,11 @@ class Watermark:
             for said in mark.sources
             if said.topic in self._topics and self._accept(said, mark, offset)
         }
-        self._count(mark, accepted=bool(listed))
-        for partition, source in list(self._sources.items()):
+        for partition, source in self._sources.items():
             if partition not in listed:
                 source.without[mark.worker] = source.without.get(mark.worker, 0) + 1
-                if source.unspoken and partition[1] >= self._counts.get(partition[0], 0):
-                    del self._sources[partition]  # its topic has been made anew with fewer
+        self._counts = self._count()
+        self._sources = {p: s for p, s in self._sources.items() if not self._is_gone(p, s)}
         if moves and (reached := self._reached()) is not None:
             self.value = max(self.value, reached - self._lag)
 
@@ -129,7 +129,11 @@ class Watermark:
         if waiting or not self._sources:
             yield from waiting or self._topics - self._counts.keys()
             return
-        clocks = {p: s.at(self._now) for p, s in self._sources.items() if s.awake(self._now)}
+        clocks = {
+            p: s.at(self._now)
+            for p, s in self._sources.items()
+            if s.awake(self._now) and p not in self.wrong_clocks
+        }
         known = [clock for clock in clocks.values() if clock is not None]
         for (topic, number), clock in clocks.items():
             if clock is not None and clock == min(known):
@@ -141,10 +145,8 @@ class Watermark:
         """Whether what a mark says of one partition counts; then it replaces what was known."""
         known = self._sources.get((said.topic, said.partition))
         if known is not None and not known.unspoken:
-            stale = mark.generation < known.generation or (
-                mark.generation == known.generation and said.next_offset < known.said.next_offset
-            )
-            if stale:
+            last = (known.generation, known.said.next_offset)
+            if (mark.generation, said.next_offset) < last:
                 return False
         since, clock, clock_at, lost_at = offset, said.event_time, self._now, None
         if clock is None and known is not None and known.clock is not None:
@@ -152,18 +154,23 @@ class Watermark:
             since, clock, clock_at = known.since, known.clock, known.clock_at
             lost_at = known.lost_at if known.lost_at is not None else self._now
         self._sources[said.topic, said.partition] = _Source(
-            said, mark.generation, since, clock, clock_at, lost_at
+            said, mark.generation, since, clock, clock_at, lost_at, mark.partitions
         )
         return True
 
-    def _count(self, mark: Mark, *, accepted: bool) -> None:
-        """Takes note of how many partitions there are: within a generation the largest count."""
-        counts = {t: n for t, n in mark.partitions.items() if t in self._topics}
-        if mark.generation > self._generation or (accepted and mark.generation < self._generation):
-            self._generation, self._counts = mark.generation, counts
-        elif mark.generation == self._generation:
-            for topic, count in counts.items():
-                self._counts[topic] = max(count, self._counts.get(topic, 0))
+    def _count(self) -> dict[str, int]:
+        """Returns how many partitions each topic has, by all that is spoken for."""
+        counts: dict[str, int] = {}
+        for source in self._sources.values():
+            if not source.unspoken:
+                for topic in self._topics & source.partitions.keys():
+                    counts[topic] = max(source.partitions[topic], counts.get(topic, 0))
+        return counts
+
+    def _is_gone(self, partition: Partition, source: _Source) -> bool:
+        """Whether there is no such partition any more: its topic was made anew with fewer."""
+        topic, number = partition
+        return source.unspoken and topic in self._counts and number >= self._counts[topic]
 
     # -- what follows -----------------------------------------------------------------------
 
@@ -192,21 +199,10 @@ class Watermark:
             if (clock := source.at(now)) is not None
         ]
         clocks.sort(key=lambda item: item[:2])
-        times = [clock for clock, _, _ in clocks]
-        self.wrong_clocks = frozenset(
-            partition
-            for index, (_, partition, source) in enumerate(clocks)
-            if source.said.at_end and self._lags(times, index)
-        )
+        lagging = wrong_clocks([clock for clock, _, _ in clocks], self._max_source_lag)
+        # Behind without being at its end, a partition has a backlog.
+        self.wrong_clocks = frozenset(p for _, p, s in clocks[:lagging] if s.said.at_end)
         awake = [c for c, p, s in clocks if s.awake(now) and p not in self.wrong_clocks]
         if awake:
             return awake[0]
         return clocks[-1][0] if clocks else None
-
-    def _lags(self, clocks: list[int], index: int) -> bool:
-        """Whether the clock at `index` of the sorted ones lies too far behind the median of the
-        others."""
-        allowed = clocks[index] + self._max_source_lag
-        if clocks[-1] <= allowed:
-            return False
-        return median(clocks[:index] + clocks[index + 1 :]) > allowed

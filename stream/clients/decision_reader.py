@@ -21,9 +21,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas.decision import Decision
+from schemas.decision_reading import read_decision
 from schemas.errors import Malformed, RecordError
 from schemas.headers import UNREADABLE
-from schemas.read_decision import read_decision
 from stream.errors import MissingTopicError, ReaderClosed, UndecodableDecision
 from stream.kafka.connection import client_options, connecting, partition_count, stop_client
 from stream.kafka.tail import at_end
@@ -58,7 +58,7 @@ class DecisionReader:
     (a producer's retry, a replay) and overtaken revisions are left out.
 
     A decision of another version, or of somebody else, is yielded however little of it this
-    version knows (`schemas.read_decision` says what stands in its gaps). Only a record without
+    version knows (`schemas.decision_reading` says what stands in its gaps). Only a record without
     what names a decision is logged as an error, counted in `skipped` and passed over: a line
     should not stand still for it. With `undecodable="raise"` it ends the iteration with
     `UndecodableDecision` instead, and stays uncommitted. Partitions that are added to the topic

@@ -115,6 +115,10 @@ class Producer:
                 deliveries = await self._enqueue(self._producer, waiting)
                 outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
                 if not (waiting := await self._again(waiting, outcomes)):
+                    self._failing -= failing
+                    failing = False
+                    if not self._failing:
+                        self._outage.works()
                     return True
                 self._failing += not failing
                 failing = True
@@ -122,12 +126,14 @@ class Producer:
             return False
         finally:
             self._failing -= failing
-            if failing and not self._failing and not waiting:
-                self._outage.works()
 
     async def attempt(self, record: Outgoing) -> RecordMetadata | None:
         """Publishes one record and tries no second time; returns what the broker says of it, None
-        where it does not confirm it."""
+        where it does not confirm it at present.
+
+        Raises:
+            TopicRefused: it never will.
+        """
         if self._producer is None:
             return None
         (delivery,) = await self._enqueue(self._producer, [record])
@@ -135,6 +141,8 @@ class Producer:
             confirmed: RecordMetadata = await delivery
         except KafkaError as error:
             log.debug("A record on %s was not confirmed: %r", record.topic, error)
+            if self._producer is not None and not await self._may_pass(record.topic, error):
+                raise _refusal(record.topic, error) from error
             return None
         return confirmed
 
@@ -194,10 +202,7 @@ class Producer:
             self._outage.fails(error)
             return record
         else:
-            refusal = TopicRefused(
-                f"{record.topic} refuses what is published to it ({_reason(error)});"
-                " repair the topic or its access rules and start the worker again"
-            )
+            refusal = _refusal(record.topic, error)
         if record.topic not in self._droppable:
             raise refusal from error
         self._refused(record.topic)
@@ -227,8 +232,11 @@ class Producer:
         return bool(metadata.partitions_for_topic(topic))
 
 
-def _reason(error: KafkaError) -> str:
-    return str(error) or type(error).__name__
+def _refusal(topic: str, error: KafkaError) -> TopicRefused:
+    return TopicRefused(
+        f"{topic} refuses what is published to it ({str(error) or type(error).__name__});"
+        " repair the topic or its access rules and start the worker again"
+    )
 
 
 def _without_value(record: Outgoing) -> Outgoing:

@@ -18,13 +18,16 @@ from support.worker_process import Workers
 from agents.distiller.files import save_model
 from agents.distiller.model import HybridCrossModalDistiller, ModelConfig
 from agents.extract.kinds import KINDS, extract
-from agents.join import Arrival, Origin
+from agents.join import Arrival
 from agents.lab.training.dataset import SHAPES, Dataset
 from schemas.codec import encode
 from schemas.decision import Decision
+from schemas.feature_record import Origin
 from schemas.modality import MODALITIES, Modality
 from schemas.observation import Observation
+from schemas.record import Record
 from stream.cli import main
+from stream.configure import extract_steps
 from stream.errors import CollectError
 from stream.kafka.connection import client_options
 from stream.kafka.partitioner import home_partition
@@ -58,6 +61,16 @@ class Line:
         sent = await self._producer.send_and_wait(topic, encode(observation), key, partition)
         return evidence_of(observation, Origin(topic, partition, sent.offset))
 
+    async def extracted(self, observation: Observation, beside: int = 0) -> Arrival:
+        """Send it, and what the extract stage would make of it."""
+        evidence = await self.send(observation, beside)
+        record = Record(*evidence.origin, -1, None, encode(observation))
+        step = extract_steps(self.settings, self.settings.partitions)[record.topic]
+        [found] = step.step([record], now_ms())
+        out = found.outgoing
+        await self._producer.send_and_wait(out.topic, out.value, out.key, out.partition)
+        return evidence
+
     async def decide(self, number: int, evidence: list[Arrival], **changes: Any) -> None:
         at = self.began + 1000 * number
         decision = a_decision(f"LT-{number:03}", evidence, opened_at=at, **changes)
@@ -90,7 +103,7 @@ def assert_rows(data: Dataset, expected: list[list[Observation]]) -> None:
     assert len(data) == len(expected)
     assert not data.labelled.any()
     for row, observations in enumerate(expected):
-        seen = {o.modality: extract(o.payload) for o in observations}
+        seen = {o.modality: extract(o.payload).astype(np.float32) for o in observations}
         assert data.arrived[row].tolist() == [m in seen for m in MODALITIES], row
         for m in MODALITIES:
             features = seen.get(m, np.zeros(SHAPES[m], np.float32))
@@ -112,11 +125,11 @@ async def decide_by_worker(line: Line, folder: Path) -> list[list[Observation]]:
                 await line.send(observation, beside=0 if number % 3 else 1)
         async with TopicTail(line.settings, line.topics.decisions) as decisions:
             await workers.until(lambda: len(decisions.records) >= DECIDED, "all are decided")
-    assert_forwarded(decisions.decisions(), line)
+    assert_scattered(decisions.decisions(), line)
     return units
 
 
-def assert_forwarded(decisions: list[Decision], line: Line) -> None:
+def assert_scattered(decisions: list[Decision], line: Line) -> None:
     away = {d.unit_id for d in decisions if d.evidence[0].partition != line.home(d.unit_id)}
     assert away == {f"LT-{number:03}" for number in range(0, DECIDED, 3)}
 
@@ -124,9 +137,9 @@ def assert_forwarded(decisions: list[Decision], line: Line) -> None:
 async def decide_by_hand(line: Line) -> list[list[Observation]]:
     """Units that a worker would need time or mishaps for; gives what is to be collected of each."""
     two, revised, mishap = (line.observed(n, TEXT, BATTERY, THERMAL) for n in (30, 31, 32))
-    await line.decide(30, [await line.send(o) for o in two[:2]])
+    await line.decide(30, [await line.extracted(o) for o in two[:2]])
 
-    evidence = [await line.send(o, beside=3) for o in revised]
+    evidence = [await line.extracted(o, beside=3) for o in revised]
     await line.decide(31, evidence[:1], status="provisional")
     await line.decide(31, evidence[:2], revision=2, status="final")
     await line.decide(31, evidence, revision=3)
@@ -137,9 +150,9 @@ async def decide_by_hand(line: Line) -> list[list[Observation]]:
         evidence_of(battery, Origin(line.topics.observation(BATTERY), 2, 100_000)),
         evidence_of(thermal, Origin(f"{line.settings.topic_prefix}units.deleted", 0, 0)),
     ]
-    await line.decide(32, [await line.send(text), *elsewhere])
+    await line.decide(32, [await line.extracted(text), *elsewhere])
     await line.decide(33, elsewhere)
-    await line.decide(34, [await line.send(text)], status="provisional")
+    await line.decide(34, [await line.extracted(text)], status="provisional")
     return [two[:2], revised, [text]]
 
 

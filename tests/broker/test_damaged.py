@@ -73,14 +73,14 @@ async def test_damaged_records_become_dead_letters(
     assert {(d.status, d.passage.closed_by, len(d.missing)) for d in decided} == {
         ("final", "complete", 0)
     }
-    assert_all_dead(dead.records, places, topics)
+    assert_all_dead(dead.records, places)
 
 
 def send_damaged(
     sender: Sender, record: Damaged, partition: int, places: dict[Place, Damaged]
 ) -> None:
     topics = sender.topics
-    topic = topics.observation(record.modality) if record.modality else topics.repartition
+    topic = topics.observation(record.modality) if record.modality else topics.features
 
     def delivered(partition: int, offset: int) -> None:
         places[topic, partition, offset] = record
@@ -91,16 +91,15 @@ def send_damaged(
         record.key,
         partition,
         record.headers,
-        timestamp=record.timestamp,
         delivered=delivered,
     )
 
 
-def assert_all_dead(letters: list[Any], places: dict[Place, Damaged], topics: Topics) -> None:
+def assert_all_dead(letters: list[Any], places: dict[Place, Damaged]) -> None:
     assert {record.kind for record in places.values()} == {*KINDS, "oversized"}
     found: dict[Place, Any] = {}
     for letter in letters:
-        place = place_of(letter, topics)
+        place = place_of(letter)
         assert place in places, f"nobody sent {place}"
         found.setdefault(place, letter)
     assert Counter(r.kind for p, r in places.items() if p not in found) == Counter()
@@ -112,15 +111,12 @@ def assert_all_dead(letters: list[Any], places: dict[Place, Damaged], topics: To
     assert wrong == set()
 
 
-def place_of(letter: Any, topics: Topics) -> Place:
+def place_of(letter: Any) -> Place:
     """Where the record lay that became this dead letter (of repeated headers the last is ours)."""
     headers = dict(letter.headers)
     topic, partition, offset = (
         headers[f"__connect.errors.{name}"].decode() for name in ("topic", "partition", "offset")
     )
-    # What was only found out at home is told of units.repartition; where it came from, before.
-    if topic == topics.repartition and headers["__connect.errors.stage"] == b"encode":
-        topic, partition, offset = headers["regrade.origin"].decode().rsplit("/", 2)
     return topic, int(partition), int(offset)
 
 

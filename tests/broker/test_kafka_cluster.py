@@ -22,7 +22,9 @@ from support.kafka import KafkaCluster
 from support.topic_tail import TopicTail
 
 from schemas.observation import Text
+from stream.clients.station import Station
 from stream.errors import BrokerUnreachable, DeliveryError
+from stream.kafka.topics import Topics, check_topics, create_topics
 from stream.settings import Settings
 
 pytestmark = pytest.mark.timeout(90)

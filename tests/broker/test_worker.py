@@ -1,5 +1,6 @@
 """The worker as a process on a broker, from a station's record to the MES's decision."""
 
+import asyncio
 import contextlib
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ from schemas.modality import MODALITIES, Modality
 from schemas.observation import Observation
 from stream.kafka.connection import client_options
 from stream.kafka.partitioner import home_partition
-from stream.kafka.topics import Topics, create_topics
+from stream.kafka.topics import Topics, check_topics, create_topics
 from stream.settings import Settings
 
 SOME = (Modality.VISUAL, Modality.TEXT)
@@ -186,6 +187,17 @@ async def admin_of(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
+async def until_shown(settings: Settings, topics: Topics) -> None:
+    """Wait until the broker tells of the partitions that have been added."""
+    wanted = {topics.observation(m): count for m, count in MORE.items()}
+    async with asyncio.timeout(10):
+        while True:
+            found = {s.name: s.partitions for s in (await check_topics(settings)).topics}
+            if wanted.items() <= found.items():
+                return
+            await asyncio.sleep(0.1)
+
+
 def send_somehow(
     sender: Sender, observation: Observation, number: int, counts: dict[Modality, int] = COUNTS
 ) -> None:
@@ -252,13 +264,15 @@ async def test_partitions_that_are_added_are_read(
         async with admin_of(settings) as admin:
             new = {topics.observation(m): NewPartitions(count) for m, count in MORE.items()}
             await admin.create_partitions(new)
+        await until_shown(settings, topics)
         units = [f"LT-{number}" for number in range(20)]
-        for unit in units:
-            for observation in observe(unit):
-                # Where the new partitions are, to the last of them.
-                partition = (COUNTS | MORE)[observation.modality] - 1
-                sender.observation(observation, partition=partition)
-        await sender.flush()
+        with Sender(settings) as later:  # a client that knows of them
+            for unit in units:
+                for observation in observe(unit):
+                    # Where partitions have been added, to the last of them.
+                    partition = (COUNTS | MORE)[observation.modality] - 1
+                    later.observation(observation, partition=partition)
+            await later.flush()
         await patient.until(
             lambda: {d.unit_id for d in decisions.decisions()} >= set(units), "all decisions", 45
         )

@@ -10,17 +10,20 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from schemas.avro import FINGERPRINTS, MARKER
+from agents.extract.kinds import KINDS as PAYLOAD_KINDS
+from schemas.avro import SCHEMAS
 from schemas.codec import decode, encode
 from schemas.errors import RecordError
+from schemas.feature_record import FeatureRecord, Origin, encode_feature_record
 from schemas.limits import DEFAULT_LIMITS
+from schemas.mark import Mark, encode_mark
 from schemas.modality import MODALITIES, Modality
 from schemas.observation import (
     Acoustic,
@@ -32,12 +35,13 @@ from schemas.observation import (
     Thermal,
     Visual,
 )
+from schemas.single_object import MARKER
 from support.sender import Headers
 
 HOUR = 3_600_000
 OVERSIZED = 6
 """Few: each has four megabytes."""
-DECODE, CLOCK, ENCODE, ROUTE = "decode", "clock", "encode", "route"
+DECODE, CLOCK, EXTRACT, ENCODE = "decode", "clock", "extract", "encode"
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,12 @@ class Damaged:
 
     kind: str
     modality: Modality | None
-    """Of its topic; None: units.repartition."""
+    """Of its topic; None: units.features."""
     value: bytes | None = field(repr=False)
     reasons: frozenset[str]
     stage: str = DECODE
     key: bytes | None = None
     headers: Headers = field(default_factory=list)
-    timestamp: int | None = None
-    """ms; None: now."""
 
 
 def damaged_records(count: int, seed: int) -> Iterator[Damaged]:
@@ -72,13 +74,7 @@ def damaged_records(count: int, seed: int) -> Iterator[Damaged]:
         changes = {"kind": kind, "key": _key(chance), "headers": _headers(chance)}
         if kind == "null-key-and-value":
             changes["key"] = None
-        if kind == "misled":
-            changes["headers"] = [*changes["headers"], *record.headers]
-        yield _with(record, changes)
-
-
-def _with(record: Damaged, changes: dict[str, Any]) -> Damaged:
-    return Damaged(**{**vars(record), **changes})
+        yield replace(record, **changes)
 
 
 def _key(chance: random.Random) -> bytes | None:
@@ -183,7 +179,7 @@ def noise(chance: random.Random, modality: Modality) -> Damaged:
 
 
 def random_avro_body(chance: random.Random, modality: Modality) -> Damaged:
-    value = MARKER + FINGERPRINTS[modality] + b"\xff" * 11 + chance.randbytes(200)
+    value = SCHEMAS[modality].header + b"\xff" * 11 + chance.randbytes(200)
     return refused(modality, value, "malformed", "invalid-field")
 
 
@@ -274,12 +270,6 @@ def clock_ahead(chance: random.Random, modality: Modality) -> Damaged:
     return Damaged("", modality, value, frozenset({"clock-skew"}), CLOCK)
 
 
-def clock_ahead_of_its_record(chance: random.Random, modality: Modality) -> Damaged:
-    value = encoded(chance, whole(chance, modality))
-    then = time.time_ns() // 1_000_000 - HOUR
-    return Damaged("", modality, value, frozenset({"clock-skew"}), CLOCK, timestamp=then)
-
-
 def confluent_framed(chance: random.Random, modality: Modality) -> Damaged:
     body = encode(whole(chance, modality))[10:]
     return refused(modality, b"\x00" + struct.pack(">I", 17) + body, "not-supported")
@@ -317,21 +307,56 @@ def picture_destroyed(chance: random.Random, modality: Modality) -> Damaged:
         Visual(bytes(image), "image/png"),
     )
     reasons = frozenset({"unusable-payload"})
-    return Damaged("", Modality.VISUAL, encoded(chance, broken), reasons, ENCODE)
+    return Damaged("", Modality.VISUAL, encoded(chance, broken), reasons, EXTRACT)
 
 
-def misled(chance: random.Random, modality: Modality) -> Damaged:
-    """On units.repartition, where only workers write, but without what they write."""
-    headers: Headers = chance.choice(
+def misread(chance: random.Random, modality: Modality) -> Damaged:
+    nobody = replace(whole(chance, modality), unit_id=chance.choice(["NOREAD", "noread", "000000"]))
+    return Damaged("", modality, encoded(chance, nobody), frozenset({"misread"}))
+
+
+# On units.features, where only workers write.
+
+
+def feature_record(chance: random.Random, modality: Modality, **changes: Any) -> bytes:
+    kind, seen = PAYLOAD_KINDS[modality], whole(chance, modality)
+    record = FeatureRecord(
+        seen.unit_id,
+        modality,
+        seen.observation_id,
+        seen.captured_at,
+        seen.source,
+        Origin("elsewhere", 0, chance.randrange(10**6)),
+        kind.fingerprint,
+        np.zeros(kind.shape, np.float16),
+    )
+    return encode_feature_record(replace(record, **changes))
+
+
+def no_feature_record(chance: random.Random, modality: Modality) -> Damaged:
+    record, mark = feature_record(chance, modality), encode_mark(Mark("worker", 3, {"t": 1}, ()))
+    value, reason = chance.choice(
         [
-            [("regrade.origin", b"nonsense")],
-            [("regrade.origin", b"elsewhere/0/1")],
-            [("regrade.origin", b"\xff\xfe/0/1")],
-            [("regrade.progress", b"1")],
+            (None, "empty"),
+            (b"", "empty"),
+            (chance.randbytes(9), "unknown-schema"),
+            (encoded(chance, whole(chance, modality)), "unknown-schema"),
+            (record[: chance.randrange(11, len(record))], "malformed"),
+            (mark[:-1], "malformed"),
+            (mark + b"more", "malformed"),
         ]
     )
-    value = encoded(chance, whole(chance, modality))
-    return Damaged("", None, value, frozenset({"malformed"}), ROUTE, headers=headers)
+    return Damaged("", None, value, frozenset({reason}))
+
+
+def other_features(chance: random.Random, modality: Modality) -> Damaged:
+    value = feature_record(chance, modality, fingerprint="0123456789abcdef")
+    return Damaged("", None, value, frozenset({"other-features"}), ENCODE)
+
+
+def wrong_shape(chance: random.Random, modality: Modality) -> Damaged:
+    value = feature_record(chance, modality, features=np.zeros((2, 3), np.float16))
+    return Damaged("", None, value, frozenset({"invalid-field"}), ENCODE)
 
 
 KINDS: dict[str, Callable[[random.Random, Modality], Damaged | None]] = {
@@ -349,12 +374,14 @@ KINDS: dict[str, Callable[[random.Random, Modality], Damaged | None]] = {
     "no-value": no_value,
     "null-key-and-value": neither_key_nor_value,
     "clock-ahead": clock_ahead,
-    "clock-ahead-of-its-record": clock_ahead_of_its_record,
     "confluent-framed": confluent_framed,
     "claim-check": claim_check,
     "unknown-fingerprint": unknown_fingerprint,
     "other-modality": other_modality,
     "picture-destroyed": picture_destroyed,
-    "misled": misled,
+    "misread": misread,
+    "no-feature-record": no_feature_record,
+    "other-features": other_features,
+    "wrong-shape": wrong_shape,
 }
 NAMED = list(KINDS.items())

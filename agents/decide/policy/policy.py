@@ -187,4 +187,4 @@ class Policy(Entry):
 
 
 def _dot(weights: list[float], values: list[float]) -> float:
-    return sum(map(mul, weights, values))
+    return float(sum(map(mul, weights, values)))

@@ -4,19 +4,15 @@ A case starts with `# its name`. A line is `step -> output | output` (more outpu
 line that starts with `|`); a step without an arrow gives nothing. Steps:
 
     visual a @0        observation a of unit u, at 0 ms of event time (`x: visual a @0`: of unit x)
-    W 60               the watermark is advanced to 60 ms by hand
+    W 60               the watermark is advanced to 60 ms
     restart            crash; another worker reads the whole decision log (`restart 1`: only its
                        first decision had been published; `twice`, `reversed`: a log in that shape)
+    reached 60         it is told that event time had come to 60 ms
     replay             what was not finished by then is delivered again (`replay reversed`)
-    +5s                processing time and the wall clock go on
-    end, lag [m ...]   these sources (or all) are read to their end, or are no longer
-    outage, answer     the broker stops answering, and answers again
-    unread, read       forwarded records wait to be read, and have been read
     state              how many passages are open, duplicates, inseparable observations
 
-The window is 60 ms and the grace 30 ms, visual and text are expected, and nothing but `W` moves the
-watermark, unless the case says otherwise first: `given grace 0`, `given expected of x visual`,
-`given sources` (the watermark follows the sources) and so on.
+The window is 60 ms and the grace 30 ms, visual and text are expected, unless the case says
+otherwise first: `given grace 0`, `given expected of x visual`, `given max_evidence 3` and so on.
 """
 
 import re
@@ -25,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agents.join.driver import JoinTestDriver
+from support.join_driver import JoinTestDriver
 
 from agents.join import JoinConfig
 from schemas.modality import Modality
@@ -62,10 +58,13 @@ def driver_given(settings: Lines) -> JoinTestDriver:
         return tuple(map(Modality, expected.get(unit_id, expected[""]).split()))
 
     driver = JoinTestDriver(
-        JoinConfig(60, values.pop("grace", 30), expected_of, values.pop("provisional_after", None)),
-        max_out_of_orderness=2 if values.pop("sources", 0) else None,
-        idle_timeout=5.0,
-        outage_hold=values.pop("outage_hold", 0),
+        JoinConfig(
+            60,
+            values.pop("grace", 30),
+            expected_of,
+            values.pop("provisional_after", None),
+            values.pop("max_evidence", 64),
+        )
     )
     assert not values, f"unknown settings: {values}"
     return driver
@@ -76,8 +75,6 @@ def run(driver: JoinTestDriver, step: str) -> Lines:
     if observation := re.fullmatch(r"(?:(\S+): )?(\w+) (\S+) @(\d+)", step):
         unit_id, modality, name, captured_at = observation.groups()
         return driver.pipe(unit_id or "u", modality, int(captured_at), name)
-    if elapsed := re.fullmatch(r"\+([\d.]+)s", step):
-        return driver.elapse(float(elapsed[1]))
     match step.split():
         case ["W", watermark]:
             return driver.watermark(int(watermark))
@@ -94,14 +91,9 @@ def run(driver: JoinTestDriver, step: str) -> Lines:
             return []
         case ["replay", *backwards]:
             return driver.replay(driver.undelivered[:: -1 if backwards else 1])
-        case ["end" | "lag" as what, *modalities]:
-            return driver.at_end(*modalities, at_end=what == "end")
-        case ["outage" | "answer" as what]:
-            driver.answering = what == "answer"
-            return driver.elapse(0)
-        case ["unread" | "read" as what]:
-            driver.unread = what == "unread"
-            return driver.elapse(0)
+        case ["reached", at]:
+            driver.join.reached = int(at)
+            return []
         case ["state"]:
             j = driver.join
             counts = (j.open_passages, j.duplicates, j.inseparable)

@@ -1,7 +1,8 @@
 """The test harness itself, as a user of the package meets it."""
 
 import pytest
-from agents.join.driver import JoinTestDriver, decision_of
+from support.decisions import decision_of
+from support.join_driver import JoinTestDriver
 
 from agents.join import JoinConfig, Revision
 from schemas.modality import Modality
@@ -38,15 +39,6 @@ def test_outputs_are_kept_as_objects_and_decisions_as_records() -> None:
     assert [e["observation_id"] for e in record["evidence"]] == ["visual-1000"]
 
 
-def test_time_moves_the_watermark_when_it_follows_the_sources() -> None:
-    driver = JoinTestDriver(CONFIG, max_out_of_orderness=2_000, idle_timeout=5, wall_ms=0)
-    driver.pipe("LT-1", "visual", 0, "a")
-    assert driver.at_end() == []
-    assert driver.elapse(61) == []
-    assert driver.elapse(1) == ["LT-1@0#1 final window [a] without text"]
-    assert driver.elapse(30) == ["finished [a]"]
-
-
 def test_a_restart_leaves_what_is_unfinished_to_be_replayed() -> None:
     driver = JoinTestDriver(CONFIG)
     driver.pipe("LT-1", "visual", 0, "a")
@@ -61,22 +53,6 @@ def test_a_restart_leaves_what_is_unfinished_to_be_replayed() -> None:
         "finished [b]",
     ]
     assert driver.unfinished == {}
-
-
-def test_a_unit_awaits_what_the_log_lists_until_it_is_back_or_the_passage_retired() -> None:
-    driver = JoinTestDriver(CONFIG)
-    driver.pipe("LT-1", "visual", 0, "a")
-    driver.pipe("LT-1", "text", 0, "b")
-    assert not driver.join.awaits("LT-1")
-    driver.restart()
-    awaited = [driver.join.awaits("LT-1")]
-    for arrival in driver.undelivered:
-        driver.replay([arrival])
-        awaited.append(driver.join.awaits("LT-1"))
-    assert awaited == [True, True, False]
-    driver.restart()
-    driver.watermark(90_000)
-    assert not driver.join.awaits("LT-1")
 
 
 def test_a_record_that_is_finished_twice_is_noticed() -> None:

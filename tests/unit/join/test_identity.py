@@ -1,11 +1,13 @@
 """Names of passages and decisions, what a revision says of itself, and the settings' bounds."""
 
 import pytest
-from agents.join.driver import JoinTestDriver, decision_of
+from support.decisions import decision_of
+from support.join_driver import JoinTestDriver
 
-from agents.join import Arrival, JoinConfig, Origin, Revision
+from agents.join import Arrival, JoinConfig, Revision
 from agents.join.passage import Passage
 from schemas.decision import Decision
+from schemas.feature_record import Origin
 from schemas.ids import decision_id_of, passage_id_of
 from schemas.modality import Modality
 
@@ -139,10 +141,10 @@ def test_every_ms_survives_the_decision_log(at: int) -> None:
     assert used.join._units["u"][0].opened_at == at
 
 
-def test_features_and_tokens_are_carried_but_not_compared() -> None:
+def test_encodings_and_tokens_are_carried_but_not_compared() -> None:
     origin = Origin("units.visual", 3, 991)
     plain = Arrival("u", VISUAL, "a", T0, "cam-2", origin)
-    carrying = Arrival("u", VISUAL, "a", T0, "cam-2", origin, features=object(), token=object())
+    carrying = Arrival("u", VISUAL, "a", T0, "cam-2", origin, encoding=object(), token=object())
     assert plain == carrying
     assert "object" not in repr(carrying)
 

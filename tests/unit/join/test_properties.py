@@ -1,17 +1,18 @@
 """What must hold for every arrival order, crash and garbage."""
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from agents.join.driver import JoinTestDriver, Token, decision_of, finished_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.decisions import decision_of
+from support.join_driver import JoinTestDriver, Token, finished_by
 
-from agents.join import Arrival, Finished, JoinConfig, Origin, Output, Revision, TooLate
+from agents.join import BEGINNING, Arrival, Excess, Finished, JoinConfig, Output, Revision, TooLate
+from schemas.feature_record import Origin
 from schemas.modality import MODALITIES, Modality
 
 WINDOW, GRACE, LAG = 60, 30, 10
@@ -23,11 +24,8 @@ provisional_times = st.sampled_from([None, 0, 25])
 randoms = st.randoms(use_true_random=False)
 
 
-def driver_with(provisional_after: int | None, lag: int | None = None) -> JoinTestDriver:
-    return JoinTestDriver(
-        JoinConfig(WINDOW, GRACE, lambda unit: EXPECTED, provisional_after),
-        max_out_of_orderness=lag,
-    )
+def driver_with(provisional_after: int | None) -> JoinTestDriver:
+    return JoinTestDriver(JoinConfig(WINDOW, GRACE, lambda unit: EXPECTED, provisional_after))
 
 
 # -- a partition: what lies in its topics, and delivering it ------------------------------------
@@ -66,21 +64,25 @@ def sort_into_topics(found: Iterable[Arrival], delay: Callable[[], int]) -> Topi
     return {m: [a for a in sent if a.modality is m] for m in MODALITIES}
 
 
-def deliver(
-    driver: JoinTestDriver, topics: Topics, random: Random, upto: float = math.inf
-) -> list[Output]:
-    """Read the topics, interleaved at random; says what came out."""
-    before = len(driver.outputs)
+def interleave(topics: Topics, random: Random) -> Iterator[tuple[Arrival, int]]:
+    """The topics as they meet in a home partition: each record, and how far event time has come
+    behind it. It follows the topic that is furthest behind of those that have more to say."""
     left = {m: list(reversed(records)) for m, records in topics.items()}
-    driver.at_end(*(m for m in MODALITIES if not left[m]))
-    driver.elapse(5.0)
-    while upto > 0 and (speaking := [m for m in MODALITIES if left[m]]):
+    clocks = dict.fromkeys(MODALITIES, BEGINNING)
+    while speaking := [m for m in MODALITIES if left[m]]:
         modality = random.choice(speaking)
-        driver.replay([left[modality].pop()])
-        if not left[modality]:
-            driver.at_end(modality)
-            driver.elapse(5.0)
-        upto -= 1
+        record = left[modality].pop()
+        clocks[modality] = max(clocks[modality], record.captured_at)
+        awake = [clocks[m] for m in MODALITIES if left[m]]
+        yield record, min(awake, default=max(clocks.values())) - LAG
+
+
+def deliver(driver: JoinTestDriver, home: Iterable[tuple[Arrival, int]]) -> list[Output]:
+    """Reads records of a home partition; says what came out."""
+    before = len(driver.outputs)
+    for record, watermark in home:
+        driver.replay([record])
+        driver.watermark(watermark)
     return driver.outputs[before:]
 
 
@@ -136,8 +138,8 @@ def test_last_revisions_do_not_depend_on_the_order_of_arrival(
     found: list[Arrival], provisional_after: int | None, random: Random
 ) -> None:
     topics = sort_into_topics(found, delay=lambda: random.randrange(LAG + GRACE))
-    driver = driver_with(provisional_after, LAG)
-    deliver(driver, topics, random)
+    driver = driver_with(provisional_after)
+    deliver(driver, interleave(topics, random))
     driver.finish()
     check_revisions(driver.outputs)
     assert driver.join.inseparable == 0
@@ -151,8 +153,9 @@ def test_within_max_out_of_orderness_a_window_closes_once(
 ) -> None:
     """And on all that it will ever have: nothing that is not late amends it."""
     once = list({a.key: a for a in found}.values())
-    driver = driver_with(None, LAG)
-    deliver(driver, sort_into_topics(once, delay=lambda: random.randrange(LAG)), random)
+    driver = driver_with(None)
+    topics = sort_into_topics(once, delay=lambda: random.randrange(LAG))
+    deliver(driver, interleave(topics, random))
     driver.finish()
     closed = [o for o in driver.outputs if isinstance(o, Revision) and o.closed_by == "window"]
     assert all(revision.revision == 1 for revision in closed)
@@ -163,25 +166,21 @@ def test_within_max_out_of_orderness_a_window_closes_once(
 
 @dataclass
 class Broker:
-    """What survives a crash: the topics, how far each is committed, and what was published."""
+    """What survives a crash: the home partition, how far it is committed, and what was published."""
 
-    topics: Topics
-    committed: Counter[Modality]
-    published: list[Output]
-    finished: set[Token]
-
-    def uncommitted(self) -> Topics:
-        return {m: records[self.committed[m] :] for m, records in self.topics.items()}
+    home: list[tuple[Arrival, int]]
+    committed: int = 0
+    published: list[Output] = field(default_factory=list)
+    finished: set[Token] = field(default_factory=set)
 
     def take(self, outputs: list[Output], random: Random) -> None:
         """These had their effect; some of the contiguous finished records are committed."""
         self.published += outputs
         self.finished.update(token for output in outputs for token in finished_by(output))
-        for modality, records in self.topics.items():
-            frontier = self.committed[modality]
-            while frontier < len(records) and records[frontier].token in self.finished:
-                frontier += 1
-            self.committed[modality] = random.randint(self.committed[modality], frontier)
+        frontier = self.committed
+        while frontier < len(self.home) and self.home[frontier][0].token in self.finished:
+            frontier += 1
+        self.committed = random.randint(self.committed, frontier)
 
 
 @settings(deadline=None)
@@ -190,15 +189,18 @@ def test_crashes_change_no_last_revision(
     found: list[Arrival], provisional_after: int | None, crashes: int, random: Random
 ) -> None:
     topics = sort_into_topics(found, delay=lambda: random.randrange(LAG + GRACE))
-    broker = Broker(topics, Counter(), [], set())
-    driver = driver_with(provisional_after, LAG)
+    broker = Broker(list(interleave(topics, random)))
+    driver = driver_with(provisional_after)
     for _ in range(crashes):
-        outputs = deliver(driver, broker.uncommitted(), random, upto=random.randint(0, len(found)))
+        upto = broker.committed + random.randint(0, len(found))
+        outputs = deliver(driver, broker.home[broker.committed : upto])
         broker.take(outputs[: random.randint(0, len(outputs))], random)
         published = [o for o in broker.published if isinstance(o, Revision)]
         driver.restart(map(decision_of, published))
+        if broker.committed:
+            driver.watermark(broker.home[broker.committed - 1][1])
     before = len(driver.outputs)
-    deliver(driver, broker.uncommitted(), random)
+    deliver(driver, broker.home[broker.committed :])
     driver.finish()
     broker.take(driver.outputs[before:], random)
 
@@ -224,6 +226,7 @@ configs = st.builds(
     grace=st.sampled_from([0, 30, 200]),
     expected=st.sampled_from([lambda unit: EXPECTED, lambda unit: (), lambda unit: EXPECTED[:1]]),
     provisional_after=st.sampled_from([None, 0, 5]),
+    max_evidence=st.sampled_from([1, 3, 64]),
 )
 
 
@@ -245,7 +248,7 @@ def check_forgotten(driver: JoinTestDriver) -> None:
 
 @settings(deadline=None)
 @given(configs, st.lists(st.one_of(piped, piped, advanced), max_size=40))
-def test_every_observation_is_evidence_late_or_duplicate_and_finished_once(
+def test_every_observation_is_evidence_late_excess_or_duplicate_and_finished_once(
     config: JoinConfig, steps: list[tuple[Any, ...]]
 ) -> None:
     driver = JoinTestDriver(config)
@@ -270,8 +273,9 @@ def test_every_observation_is_evidence_late_or_duplicate_and_finished_once(
     evidence = [token for tokens in last.values() for token in tokens]
     late = [o.arrival.token for o in driver.outputs if isinstance(o, TooLate)]
     assert len(evidence) == len(set(evidence)), "evidence of two passages"
-    assert set(evidence).isdisjoint(late)
-    assert len(evidence) + len(late) + driver.join.duplicates == records
+    excess = [o.arrival.token for o in driver.outputs if isinstance(o, Excess)]
+    assert len({*evidence, *late, *excess}) == len(evidence) + len(late) + len(excess)
+    assert len(evidence) + len(late) + len(excess) + driver.join.duplicates == records
     assert set(finished.values()) <= {1}
     assert len(finished) == records
 
@@ -302,13 +306,13 @@ def test_crashes_amid_garbage_lose_nothing_and_contradict_nothing(
     for output in driver.outputs:
         if isinstance(output, Revision):
             known |= {(a.unit_id, *a.key) for a in output.evidence}
-        elif isinstance(output, TooLate):
+        elif isinstance(output, TooLate | Excess):
             known.add((output.arrival.unit_id, *output.arrival.key))
     assert known == sent
 
 
 wild = st.tuples(
-    st.sampled_from(["pipe", "pipe", "watermark", "elapse", "at_end", "restart", "unread"]),
+    st.sampled_from(["pipe", "pipe", "watermark", "restart"]),
     st.integers(0, 2**48),
     st.sampled_from(["a", "b", "c"]),
     st.sampled_from(MODALITIES),
@@ -320,22 +324,16 @@ wild = st.tuples(
 def test_nothing_raises_and_nothing_is_kept(
     config: JoinConfig, steps: list[tuple[str, int, str, Modality]]
 ) -> None:
-    """Identifiers that come again with other times, clocks that jump, sources that come and go."""
-    driver = JoinTestDriver(config, max_out_of_orderness=LAG)
+    """Identifiers that come again with other times, and event time that jumps."""
+    driver = JoinTestDriver(config)
     for verb, number, name, modality in steps:
         match verb:
             case "pipe":
                 driver.pipe("x", modality, number % 500, name)
             case "watermark":
                 driver.watermark(number)
-            case "elapse":
-                driver.elapse(number % 10)
-            case "at_end":
-                driver.at_end(modality, at_end=bool(number % 3))
-            case "unread":
-                driver.unread, driver.answering = bool(number % 2), bool(number % 3)
             case "restart":
-                driver.restart()
+                driver.restart(reached=number if number % 2 else BEGINNING)
                 driver.replay(driver.undelivered)
         check_books(driver)
     check_forgotten(driver)

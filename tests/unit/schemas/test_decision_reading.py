@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas import Decision, EmptyRecord, Grade, InvalidField, Malformed, RecordError
+from schemas.decision_reading import UNKNOWN_TIME, read_decision
 from schemas.ids import decision_id_of, is_ours, passage_id_of
-from schemas.read_decision import UNKNOWN_TIME, read_decision
 
 from .test_decision import EXAMPLE
 
 ORIGINAL = Decision.model_validate(EXAMPLE)
-GONE = object()
+GONE = "left out"
 """In a case: the field is left out."""
 
 
