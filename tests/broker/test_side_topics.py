@@ -1,6 +1,7 @@
 """A topic that refuses what is published to it ends the worker, which says what to repair."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -45,7 +46,8 @@ def own_kafka(kafka_class_path: str, tmp_path: Path) -> Iterator[str]:
 def configure(line: FaultyLine, topic: str, name: str, value: str) -> None:
     entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-    done(admin_of(line).incremental_alter_configs([resource]))
+    with admin_of(line) as admin:
+        done(admin.incremental_alter_configs([resource]))
 
 
 def compact(line: FaultyLine, topic: str) -> None:
@@ -57,7 +59,8 @@ def shrink(line: FaultyLine, topic: str) -> None:
 
 
 def delete(line: FaultyLine, topic: str) -> None:
-    done(admin_of(line).delete_topics([topic]))
+    with admin_of(line) as admin:
+        done(admin.delete_topics([topic]))
 
 
 def forbid(line: FaultyLine, topic: str) -> None:
@@ -69,11 +72,13 @@ def forbid(line: FaultyLine, topic: str) -> None:
             (AclOperation.WRITE, AclPermissionType.DENY),
         )
     ]
-    done(admin_of(line).create_acls(rules))
+    with admin_of(line) as admin:
+        done(admin.create_acls(rules))
 
 
-def admin_of(line: FaultyLine) -> AdminClient:
-    return AdminClient({"bootstrap.servers": line.settings.bootstrap_servers, "log_level": 0})
+@contextlib.contextmanager
+def admin_of(line: FaultyLine) -> Iterator[AdminClient]:
+    yield AdminClient({"bootstrap.servers": line.settings.bootstrap_servers, "log_level": 0})
 
 
 def done(futures: dict[object, object]) -> None:
