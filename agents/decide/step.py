@@ -236,8 +236,7 @@ class DecideStep:
                 token=token,
             )
         )
-        kept = any(isinstance(o, TooLate | Excess) for o in outputs)
-        if not kept and not self.join.awaits(item.unit_id):
+        if not any(isinstance(output, TooLate | Excess) for output in outputs):
             token.record = None
         return outputs
 

@@ -27,6 +27,8 @@ AHEAD = "too far ahead: what it sends becomes dead letters"
 BEHIND = "far behind the others: nobody waits for it, and what it sends may be late"
 MAX_NAMED = 1_000
 """Wrong clocks that the log names: who makes up stations shall not fill it."""
+IN_FLIGHT = 16
+"""Batches that may be under way; a rebalance waits for them."""
 MAX_CLOCK_DIFFERENCE = 5_000
 """How far a worker's clock may be from the broker's, ms: beyond it, it judges nobody."""
 
@@ -74,6 +76,7 @@ class ExtractAgent:
         self._publisher = publisher
         self._executor = executor
         self._metrics = metrics
+        self._room = asyncio.Semaphore(IN_FLIGHT)
         self._generation = -1
         self._assigned = -1
         """The generation of the last assignment, also while its partitions are revoked."""
@@ -137,7 +140,9 @@ class ExtractAgent:
     async def take(self, batch: Batch) -> None:
         """Extracts a batch and begins to publish what came of it."""
         await self._clock_is_right.wait()
+        await self._room.acquire()
         if batch.generation != self._generation:
+            self._room.release()
             self._host.done(batch)
             return
         step = self._steps[batch.tp.topic]
@@ -160,6 +165,7 @@ class ExtractAgent:
             if before is not None:
                 await before
         finally:
+            self._room.release()
             self._host.done(batch)
         if progress is None or generation != self._generation:
             return

@@ -101,13 +101,6 @@ class Join:
         self.watermark = max(self.watermark, watermark)
         return list(self._run_due())
 
-    def awaits(self, unit_id: str) -> bool:
-        """Whether a passage of the unit waits for evidence that the decision log lists.
-
-        Until it has come, what is new may yet turn out to be too late.
-        """
-        return any(p.awaited and p.stage is not Stage.RETIRED for p in self._units.get(unit_id, ()))
-
     # -- passages -------------------------------------------------------------------------
 
     def _observe_known(self, passage: Passage, arrival: Arrival) -> list[Output]:
@@ -120,7 +113,9 @@ class Join:
         return list(self._evaluate(passage))
 
     def _choose(self, passages: list[Passage], at: int) -> Passage | None:
-        living = (p for p in passages if p.stage is not Stage.RETIRED)
+        # What comes before evidence that a published decision lists, and is not listed itself, was
+        # no part of that passage when it was decided: the decision has all that came until then.
+        living = (p for p in passages if p.stage is not Stage.RETIRED and not p.awaited)
         fitting = (p for p in living if p.fits(at, self.config.window))
         return min(fitting, key=lambda p: (abs(at - p.opened_at), p.opened_at), default=None)
 
@@ -190,13 +185,6 @@ class Join:
         )
 
     def _retire(self, passage: Passage) -> Iterator[Output]:
-        if passage.awaited:
-            # The log lists evidence that was acknowledged before a restart, so that no complete
-            # revision can be made any more: what is new has come too late.
-            for arrival in passage.evidence():
-                if arrival.key not in passage.published:
-                    passage.tokens.remove(arrival.token)
-                    yield TooLate(arrival)
         passage.stage = Stage.RETIRED
         self.open_passages -= bool(passage.members)
         if passage.tokens:

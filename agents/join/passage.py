@@ -93,8 +93,8 @@ class Passage:
 
     @property
     def size(self) -> int:
-        """How many observations it has, those included that have not been replayed yet."""
-        return len(self.members) + len(self.awaited)
+        """How many observations it has."""
+        return len(self.members)
 
     def has_news(self) -> bool:
         """Whether there is evidence that no revision lists yet."""
@@ -102,14 +102,14 @@ class Passage:
 
     def missing(self, expected: tuple[Modality, ...]) -> tuple[Modality, ...]:
         """Expected modalities of which no observation is at hand."""
-        present = {key.modality for key in self.members} | {k.modality for k in self.awaited}
+        present = {key.modality for key in self.members}
         return tuple(m for m in expected if m not in present)
 
     def evidence(self) -> tuple[Arrival, ...]:
         return tuple(
             sorted(
                 self.members.values(),
-                key=lambda a: (a.captured_at, a.modality.value, a.observation_id),
+                key=lambda a: (a.captured_at, a.modality, a.observation_id),
             )
         )
 

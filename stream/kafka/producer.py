@@ -115,6 +115,10 @@ class Producer:
                 deliveries = await self._enqueue(self._producer, waiting)
                 outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
                 if not (waiting := await self._again(waiting, outcomes)):
+                    self._failing -= failing
+                    failing = False
+                    if not self._failing:
+                        self._outage.works()
                     return True
                 self._failing += not failing
                 failing = True
@@ -122,8 +126,6 @@ class Producer:
             return False
         finally:
             self._failing -= failing
-            if failing and not self._failing and not waiting:
-                self._outage.works()
 
     async def attempt(self, record: Outgoing) -> RecordMetadata | None:
         """Publishes one record and tries no second time; returns what the broker says of it, None

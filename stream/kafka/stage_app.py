@@ -212,7 +212,7 @@ class StageApp(faust.App):  # type: ignore[misc]
         self._consumer_of_ours.shut()
         await self._stop_opening()
         if self._assigned_once:
-            await self._finish(self.settings.rebalance_timeout / 2)
+            await self._finish(self.settings.rebalance_timeout / 3)
 
     async def _follow_shutdown(self, *_: Any, **__: Any) -> None:
         end_within(self.settings.shutdown_timeout + END_GRACE)
@@ -220,13 +220,14 @@ class StageApp(faust.App):  # type: ignore[misc]
             self._consumer_of_ours.shut()
             await self._stop_opening()
             if self.failure.error is None:
-                await self._finish(self.settings.shutdown_timeout / 2)
+                await self._finish(self.settings.shutdown_timeout / 3)
 
     async def _finish(self, seconds: float) -> None:
-        """What is in flight is finished and committed, while the partitions are still ours."""
-        with contextlib.suppress(TimeoutError):
-            await self._or_fail(asyncio.wait_for(self.stage.revoke(), seconds))
-        await self._or_fail(self._consumer_of_ours.commit())
+        """What is in flight is finished and committed, while the partitions are still ours; each
+        of the two has so many seconds."""
+        for work in (self.stage.revoke, self._consumer_of_ours.commit):
+            with contextlib.suppress(TimeoutError):
+                await self._or_fail(asyncio.wait_for(work(), seconds))
 
     async def _stop_opening(self) -> None:
         if self._opening is not None:

@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 from common import Line, Stations, Units, Worker, open_broker, print_table, wall_ms

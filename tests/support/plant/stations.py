@@ -1,7 +1,7 @@
 """The stations: what they saw, what their clocks said, and when the broker had it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from zlib import crc32
@@ -39,7 +39,8 @@ class _Seen:
     observation_id: str
     source: str
     captured_at: int
-    partition: int
+    luck: float
+    """Chooses the partition where the key is null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,14 @@ class _Station:
     def clock(self, at: int) -> int:
         return at + self.ahead + round((at - START) * self.drift)
 
-    def partition(self, rng: Random, broker: Broker, unit_id: str, at: int) -> int:
+    def partition(self, broker: Broker, seen: "_Seen", at: int) -> int:
         count = broker.partition_counts(at - self.metadata_age)[self.topic]
         match self.partitioner:
             case "null":
-                return rng.randrange(count)
+                return int(seen.luck * count)
             case "station":
                 return crc32(self.name.encode()) % count
-        return crc32(unit_id.encode()) % count
+        return crc32(seen.unit_id.encode()) % count
 
     def sends_at(self, rng: Random, at: int) -> int:
         if self.uploads_every is None:
@@ -78,14 +79,17 @@ class _Station:
 def send_all(scenario: Scenario, broker: Broker) -> list[Sent]:
     """Fills the input topics; returns what was sent, in the order of appending."""
     rng = scenario.random("stations")
-    seen = list(_work(scenario, broker, rng))
+    desks = {m: _desks(scenario, rng, m) for m in scenario.modalities}
+    by_name = {desk.name: desk for each in desks.values() for desk in each}
+    seen = list(_work(scenario, rng, desks))
     if scenario.mode in ("recording", "loaded"):
         appends = _recording(scenario, broker, rng, seen)
     else:
         appends = _live(broker, rng, seen)
     sent = []
     for at, each in sorted(appends, key=lambda item: item[0]):
-        tp = TopicPartition(topic_of(each.modality), each.partition)
+        partition = by_name[each.source].partition(broker, each, at)
+        tp = TopicPartition(topic_of(each.modality), partition)
         record = broker.inputs[tp].append(at, None, None)
         sent.append(
             Sent(
@@ -102,9 +106,10 @@ def send_all(scenario: Scenario, broker: Broker) -> list[Sent]:
     return sent
 
 
-def _work(scenario: Scenario, broker: Broker, rng: Random) -> Iterator[_Seen]:
+def _work(
+    scenario: Scenario, rng: Random, stations: Mapping[Modality, list[_Station]]
+) -> Iterator[_Seen]:
     """What the stations see of the units that pass."""
-    stations = {m: _desks(scenario, rng, m) for m in scenario.modalities}
     numbers: dict[str, int] = defaultdict(int)
     at, units = START + rng.randrange(5 * SECOND), 0
     pace: Callable[[], int] = rng.choice(
@@ -134,13 +139,12 @@ def _work(scenario: Scenario, broker: Broker, rng: Random) -> Iterator[_Seen]:
                     observation_id=f"{desk.name}-{numbers[desk.name]}",
                     source=desk.name,
                     captured_at=desk.clock(when),
-                    partition=desk.partition(rng, broker, unit_id, when),
+                    luck=rng.random(),
                 )
                 yield one
                 if rng.random() < 0.03:  # the client had no answer and sends again
-                    again = desk.partition(rng, broker, unit_id, when)
                     later = one.sent_at + rng.randrange(2 * SECOND)
-                    yield replace(one, partition=again, sent_at=later)
+                    yield replace(one, luck=rng.random(), sent_at=later)
         at += pace()
         if rng.random() < 0.03:
             at += rng.choice([8, 30, scenario.stay // SECOND + 20]) * SECOND

@@ -1,7 +1,7 @@
 """Tells what happened in a plant, for whoever looks for the cause of a fault."""
 
-from schemas.mark import decode_mark, is_mark
 from schemas.feature_record import decode_feature_record
+from schemas.mark import decode_mark, is_mark
 from support.plant.line import make_step
 from support.plant.scenario import START
 from support.plant.world import World

@@ -55,22 +55,6 @@ def test_a_restart_leaves_what_is_unfinished_to_be_replayed() -> None:
     assert driver.unfinished == {}
 
 
-def test_a_unit_awaits_what_the_log_lists_until_it_is_back_or_the_passage_retired() -> None:
-    driver = JoinTestDriver(CONFIG)
-    driver.pipe("LT-1", "visual", 0, "a")
-    driver.pipe("LT-1", "text", 0, "b")
-    assert not driver.join.awaits("LT-1")
-    driver.restart()
-    awaited = [driver.join.awaits("LT-1")]
-    for arrival in driver.undelivered:
-        driver.replay([arrival])
-        awaited.append(driver.join.awaits("LT-1"))
-    assert awaited == [True, True, False]
-    driver.restart()
-    driver.watermark(90_000)
-    assert not driver.join.awaits("LT-1")
-
-
 def test_a_record_that_is_finished_twice_is_noticed() -> None:
     driver = JoinTestDriver(CONFIG)
     driver.pipe("LT-1", "visual", 0, "a")

@@ -1,9 +1,8 @@
 """What must hold for every arrival order, crash and garbage."""
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -65,22 +64,25 @@ def sort_into_topics(found: Iterable[Arrival], delay: Callable[[], int]) -> Topi
     return {m: [a for a in sent if a.modality is m] for m in MODALITIES}
 
 
-def deliver(
-    driver: JoinTestDriver, topics: Topics, random: Random, upto: float = math.inf
-) -> list[Output]:
-    """Read the topics, interleaved at random; says what came out. Event time follows the topic
-    that is furthest behind of those that have more to say."""
-    before = len(driver.outputs)
+def interleave(topics: Topics, random: Random) -> Iterator[tuple[Arrival, int]]:
+    """The topics as they meet in a home partition: each record, and how far event time has come
+    behind it. It follows the topic that is furthest behind of those that have more to say."""
     left = {m: list(reversed(records)) for m, records in topics.items()}
     clocks = dict.fromkeys(MODALITIES, BEGINNING)
-    while upto > 0 and (speaking := [m for m in MODALITIES if left[m]]):
+    while speaking := [m for m in MODALITIES if left[m]]:
         modality = random.choice(speaking)
         record = left[modality].pop()
-        driver.replay([record])
         clocks[modality] = max(clocks[modality], record.captured_at)
         awake = [clocks[m] for m in MODALITIES if left[m]]
-        driver.watermark(min(awake, default=max(clocks.values())) - LAG)
-        upto -= 1
+        yield record, min(awake, default=max(clocks.values())) - LAG
+
+
+def deliver(driver: JoinTestDriver, home: Iterable[tuple[Arrival, int]]) -> list[Output]:
+    """Reads records of a home partition; says what came out."""
+    before = len(driver.outputs)
+    for record, watermark in home:
+        driver.replay([record])
+        driver.watermark(watermark)
     return driver.outputs[before:]
 
 
@@ -137,7 +139,7 @@ def test_last_revisions_do_not_depend_on_the_order_of_arrival(
 ) -> None:
     topics = sort_into_topics(found, delay=lambda: random.randrange(LAG + GRACE))
     driver = driver_with(provisional_after)
-    deliver(driver, topics, random)
+    deliver(driver, interleave(topics, random))
     driver.finish()
     check_revisions(driver.outputs)
     assert driver.join.inseparable == 0
@@ -152,7 +154,8 @@ def test_within_max_out_of_orderness_a_window_closes_once(
     """And on all that it will ever have: nothing that is not late amends it."""
     once = list({a.key: a for a in found}.values())
     driver = driver_with(None)
-    deliver(driver, sort_into_topics(once, delay=lambda: random.randrange(LAG)), random)
+    topics = sort_into_topics(once, delay=lambda: random.randrange(LAG))
+    deliver(driver, interleave(topics, random))
     driver.finish()
     closed = [o for o in driver.outputs if isinstance(o, Revision) and o.closed_by == "window"]
     assert all(revision.revision == 1 for revision in closed)
@@ -163,25 +166,21 @@ def test_within_max_out_of_orderness_a_window_closes_once(
 
 @dataclass
 class Broker:
-    """What survives a crash: the topics, how far each is committed, and what was published."""
+    """What survives a crash: the home partition, how far it is committed, and what was published."""
 
-    topics: Topics
-    committed: Counter[Modality]
-    published: list[Output]
-    finished: set[Token]
-
-    def uncommitted(self) -> Topics:
-        return {m: records[self.committed[m] :] for m, records in self.topics.items()}
+    home: list[tuple[Arrival, int]]
+    committed: int = 0
+    published: list[Output] = field(default_factory=list)
+    finished: set[Token] = field(default_factory=set)
 
     def take(self, outputs: list[Output], random: Random) -> None:
         """These had their effect; some of the contiguous finished records are committed."""
         self.published += outputs
         self.finished.update(token for output in outputs for token in finished_by(output))
-        for modality, records in self.topics.items():
-            frontier = self.committed[modality]
-            while frontier < len(records) and records[frontier].token in self.finished:
-                frontier += 1
-            self.committed[modality] = random.randint(self.committed[modality], frontier)
+        frontier = self.committed
+        while frontier < len(self.home) and self.home[frontier][0].token in self.finished:
+            frontier += 1
+        self.committed = random.randint(self.committed, frontier)
 
 
 @settings(deadline=None)
@@ -190,15 +189,18 @@ def test_crashes_change_no_last_revision(
     found: list[Arrival], provisional_after: int | None, crashes: int, random: Random
 ) -> None:
     topics = sort_into_topics(found, delay=lambda: random.randrange(LAG + GRACE))
-    broker = Broker(topics, Counter(), [], set())
+    broker = Broker(list(interleave(topics, random)))
     driver = driver_with(provisional_after)
     for _ in range(crashes):
-        outputs = deliver(driver, broker.uncommitted(), random, upto=random.randint(0, len(found)))
+        upto = broker.committed + random.randint(0, len(found))
+        outputs = deliver(driver, broker.home[broker.committed : upto])
         broker.take(outputs[: random.randint(0, len(outputs))], random)
         published = [o for o in broker.published if isinstance(o, Revision)]
         driver.restart(map(decision_of, published))
+        if broker.committed:
+            driver.watermark(broker.home[broker.committed - 1][1])
     before = len(driver.outputs)
-    deliver(driver, broker.uncommitted(), random)
+    deliver(driver, broker.home[broker.committed :])
     driver.finish()
     broker.take(driver.outputs[before:], random)
 
