@@ -26,17 +26,19 @@ from stream.settings import Settings
 
 pytestmark = pytest.mark.real_kafka
 WITHIN = 30.0
+DAMAGED = 50
 
 
-@pytest.fixture
-def own_kafka(kafka_class_path: str, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def own_kafka(kafka_class_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A broker with access rules, which makes no topics by itself."""
     properties = {
         "auto.create.topics.enable": "false",
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "allow.everyone.if.no.acl.found": "true",
     }
-    with KafkaCluster(kafka_class_path, tmp_path / "kafka", properties=properties) as cluster:
+    folder = tmp_path_factory.mktemp("kafka")
+    with KafkaCluster(kafka_class_path, folder, properties=properties) as cluster:
         yield cluster.bootstrap
 
 
@@ -90,7 +92,8 @@ def done(futures: dict[object, object]) -> None:
 
 
 async def a_dead_letter(line: FaultyLine) -> None:
-    line.sender.record(line.topics.observation(Modality.TEXT), b"damaged", None, 0)
+    for _ in range(DAMAGED):
+        line.sender.record(line.topics.observation(Modality.TEXT), b"damaged", None, 0)
 
 
 async def a_late_record(line: FaultyLine) -> None:
@@ -169,13 +172,12 @@ async def test_best_effort_goes_on_and_counts(
         forbid(forbidden, forbidden.topics.dead_letter)
         delete(deleted, deleted.topics.dead_letter)
         for line in (forbidden, deleted):
-            for _ in range(5):
-                await a_dead_letter(line)
+            await a_dead_letter(line)
             line.send("LT-1")
         for line in (forbidden, deleted):
             letters, here = line.topics.dead_letter, line
             await line.workers.until(lambda: bool(here.decisions.records), "a decision", WITHIN)  # noqa: B023
-            assert line.metric("regrade_refused_total") == {f'{{topic="{letters}"}}': 5}
+            assert line.metric("regrade_refused_total") == {f'{{topic="{letters}"}}': DAMAGED}
             assert line.worker.log.count(f"{letters} refuses") == 1
             line.send("LT-2")
         for line in (forbidden, deleted):
