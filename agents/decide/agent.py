@@ -260,8 +260,7 @@ class _Home:
         while True:
             taken = [await self._queue.get()]
             try:
-                while not self._may_work.is_set():  # it may be cleared again before we wake up
-                    await self._may_work.wait()
+                await self._may_work.wait()
                 self._idle.clear()
                 while not self._queue.empty() and sum(len(fresh) for _, fresh in taken) < STEP_MAX:
                     taken.append(self._queue.get_nowait())

@@ -1,6 +1,6 @@
 """Steps of both stages without a model: features are two numbers, decisions say what was seen."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,12 +152,15 @@ def decide_config(
     provisional_after: int | None = None,
     max_evidence: int = 64,
     batch_max: int = 256,
-    expected: Callable[[str], tuple[Modality, ...]] = lambda unit: (Modality.VISUAL, Modality.TEXT),
+    expected: tuple[Modality, ...] = (Modality.VISUAL, Modality.TEXT),
+    topics: tuple[str, ...] = ("units.visual", "units.text"),
 ) -> DecideConfig:
     """Returns what a decide step must know: window 60 s, grace 30 s, 2 s out of order."""
     return DecideConfig(
-        join=JoinConfig(60 * SECOND, 30 * SECOND, expected, provisional_after, max_evidence),
-        input_topics=frozenset({"units.visual", "units.text"}),
+        join=JoinConfig(
+            60 * SECOND, 30 * SECOND, lambda unit: expected, provisional_after, max_evidence
+        ),
+        input_topics=frozenset(topics),
         max_out_of_orderness=2 * SECOND,
         max_source_lag=180 * SECOND,
         late_topic=LATE,

@@ -272,15 +272,3 @@ def test_with_one_the_log_has_no_say_in_it() -> None:
     for decision in decisions:
         home.step.restore(decision)
     assert home.take(features_of("LT-2", "visual", "x", -30_000)).outgoing == []
-
-
-def test_what_is_new_while_listed_evidence_is_missing_turns_late_with_its_bytes() -> None:
-    before = Home()
-    decisions = before.take(VISUAL, TEXT).decisions
-    home = Home()
-    for decision in decisions:
-        home.step.restore(decision)
-    new = features_of("LT-1", "thermal", "c", 20_000)
-    assert home.take(new).outgoing == []
-    (out,) = home.take(mark_of(90_000)).outgoing
-    assert (out.topic, out.value) == (LATE, new)
