@@ -118,12 +118,9 @@ class Join:
         # (Unless it was refused, because the passage was full: the evidence that filled it may have
         # been acknowledged by now, and then it does not come again.)
         full = self.config.max_evidence
-        living = (
-            p
-            for p in passages
-            if p.stage is not Stage.RETIRED and (not p.awaited or p.size >= full)
-        )
-        fitting = (p for p in living if p.fits(at, self.config.window))
+        living = [p for p in passages if p.stage is not Stage.RETIRED]
+        settled = [p for p in living if not p.awaited or p.size >= full]
+        fitting = [p for p in settled if p.fits(at, self.config.window)]
         return min(fitting, key=lambda p: (abs(at - p.opened_at), p.opened_at), default=None)
 
     def _count_inseparable(self, passages: list[Passage], at: int, *, own: int) -> None:

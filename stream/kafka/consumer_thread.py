@@ -115,6 +115,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Faust closes the client from a foreign loop here when a rebalance begins while it stops;
         the ordinary end closes it anyway."""
 
+    def _stopped_set(self) -> None:
+        """After a failure elsewhere the thread has ended by itself, and its loop is closed."""
+        if self.thread_loop.is_closed():
+            self._stopped.set()
+        else:
+            super()._stopped_set()
+
     async def check(self) -> None:
         """Looks after aiokafka's own tasks, which fail without a word.
 

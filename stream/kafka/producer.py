@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from aiokafka.errors import (
     LeaderNotAvailableError,
     MessageSizeTooLargeError,
     NotLeaderForPartitionError,
+    UnknownError,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.structs import RecordMetadata
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 ATTEMPT_TIMEOUT = 10.0
 """Seconds for which the client tries to deliver a record, before we look into the matter."""
 RETRY_DELAY = 0.5
+CHECK_AGAIN = 1.0
+"""Seconds after which it is looked up again whether a topic exists that did not."""
 BATCH_BYTES = 256 * 1024
 """Bytes of one batch on its way to a partition; while it is, the next one fills."""
 MAX_REQUEST = 64 * 1024 * 1024
@@ -59,6 +63,8 @@ class Producer:
         self._droppable = frozenset(side_topics if settings.side_topics == "best-effort" else ())
         self._refused = refused
         self._told: set[str] = set()
+        self._gone: dict[str, float] = {}
+        """Topics that do not exist, and when that was looked up last."""
         self._producer: AIOKafkaProducer | None = None
         self._turn = asyncio.Lock()
         self._outage = Outage(f"Publishing by {name}")
@@ -149,12 +155,19 @@ class Producer:
     async def _enqueue(
         self, producer: AIOKafkaProducer, records: Sequence[Outgoing]
     ) -> list[asyncio.Future[Any]]:
-        """Hands the records to the client, in turn: it keeps the order of each partition."""
+        """Hands the records to the client, in turn: it keeps the order of each partition.
+
+        The client waits for a topic that it does not know, and everybody with it: once, not for
+        each record.
+        """
         loop = asyncio.get_running_loop()
+        unknown = set(self._gone)
         deliveries: list[asyncio.Future[Any]] = []
         async with self._turn:
             for record in records:
                 try:
+                    if record.topic in unknown:
+                        raise UnknownTopicOrPartitionError
                     delivery = await producer.send(
                         record.topic,
                         value=record.value,
@@ -164,6 +177,8 @@ class Producer:
                         headers=record.headers,
                     )
                 except KafkaError as error:
+                    if isinstance(error, UnknownTopicOrPartitionError):
+                        unknown.add(record.topic)
                     delivery = loop.create_future()
                     delivery.set_exception(error)
                 deliveries.append(delivery)
@@ -222,19 +237,26 @@ class Producer:
 
     async def _exists(self, topic: str) -> bool:
         """Whether the broker lists the topic, or says nothing at all."""
-        if self._producer is None:
-            return True
+        now = time.monotonic()
+        if self._producer is None or now < self._gone.get(topic, -CHECK_AGAIN) + CHECK_AGAIN:
+            return self._producer is None
+        self._gone.pop(topic, None)
         try:
             # All topics: asked for one by name, a broker may make it.
             metadata = await self._producer.client.fetch_all_metadata()
         except (KafkaError, OSError):
             return True
-        return bool(metadata.partitions_for_topic(topic))
+        if not (exists := bool(metadata.partitions_for_topic(topic))):
+            self._gone[topic] = now
+        return exists
 
 
 def _refusal(topic: str, error: KafkaError) -> TopicRefused:
+    reason = str(error) or type(error).__name__
+    if isinstance(error, UnknownError):  # the client has no name for INVALID_RECORD
+        reason = "an error without a name; a compacted topic takes no record without a key"
     return TopicRefused(
-        f"{topic} refuses what is published to it ({str(error) or type(error).__name__});"
+        f"{topic} refuses what is published to it ({reason});"
         " repair the topic or its access rules and start the worker again"
     )
 

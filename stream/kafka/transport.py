@@ -174,8 +174,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             stage = self.app.stage
             if self._assignment is None or not (ready := stage.committable()):
                 return False
-            if not await self._thread.run(self._thread.commit_offsets(self._assignment, ready)):
-                return False
+            try:
+                commit = self._thread.commit_offsets(self._assignment, ready)
+                if not await self._thread.run(commit):
+                    return False
+            except ConsumerStoppedError:
+                if self.app.failure.error is None:
+                    raise
+                return False  # the thread has gone with the worker
             stage.committed(ready)
             return True
 

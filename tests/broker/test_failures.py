@@ -84,6 +84,7 @@ async def fault_of(place: Sabotage, settings: Settings, folder: Path) -> str | N
         seconds = time.monotonic() - struck
         lines = [text for text in worker.log.splitlines() if "so this worker ends" in text]
         as_said = len(lines) == 1 and SAYS.get(name, "") in lines[0]
+        as_said = as_said and "Error while stopping" not in worker.log
         if code == 1 and seconds < 10 and as_said and not line.dead.records:
             return None
         found = f"exit code {code} after {seconds:.1f} s, {len(line.dead.records)} dead letters"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,7 +44,9 @@ async def test_outages_lose_nothing_and_fill_no_log(
     assert "Traceback" not in log
 
 
-async def outage(line: FaultyLine, name: str, away, back) -> list[str]:
+async def outage(
+    line: FaultyLine, name: str, away: Callable[[], None], back: Callable[[], None]
+) -> list[str]:
     """Sends units before, during and after; returns what the worker logged meanwhile."""
     logged = len(line.worker.log)
     units = [f"{name}-{number}" for number in range(60)]

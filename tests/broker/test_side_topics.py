@@ -1,6 +1,7 @@
 """A topic that refuses what is published to it ends the worker, which says what to repair."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -25,17 +26,19 @@ from stream.settings import Settings
 
 pytestmark = pytest.mark.real_kafka
 WITHIN = 30.0
+DAMAGED = 50
 
 
-@pytest.fixture
-def own_kafka(kafka_class_path: str, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def own_kafka(kafka_class_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A broker with access rules, which makes no topics by itself."""
     properties = {
         "auto.create.topics.enable": "false",
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "allow.everyone.if.no.acl.found": "true",
     }
-    with KafkaCluster(kafka_class_path, tmp_path / "kafka", properties=properties) as cluster:
+    folder = tmp_path_factory.mktemp("kafka")
+    with KafkaCluster(kafka_class_path, folder, properties=properties) as cluster:
         yield cluster.bootstrap
 
 
@@ -45,7 +48,8 @@ def own_kafka(kafka_class_path: str, tmp_path: Path) -> Iterator[str]:
 def configure(line: FaultyLine, topic: str, name: str, value: str) -> None:
     entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-    done(admin_of(line).incremental_alter_configs([resource]))
+    with admin_of(line) as admin:
+        done(admin.incremental_alter_configs([resource]))
 
 
 def compact(line: FaultyLine, topic: str) -> None:
@@ -57,7 +61,8 @@ def shrink(line: FaultyLine, topic: str) -> None:
 
 
 def delete(line: FaultyLine, topic: str) -> None:
-    done(admin_of(line).delete_topics([topic]))
+    with admin_of(line) as admin:
+        done(admin.delete_topics([topic]))
 
 
 def forbid(line: FaultyLine, topic: str) -> None:
@@ -69,11 +74,13 @@ def forbid(line: FaultyLine, topic: str) -> None:
             (AclOperation.WRITE, AclPermissionType.DENY),
         )
     ]
-    done(admin_of(line).create_acls(rules))
+    with admin_of(line) as admin:
+        done(admin.create_acls(rules))
 
 
-def admin_of(line: FaultyLine) -> AdminClient:
-    return AdminClient({"bootstrap.servers": line.settings.bootstrap_servers, "log_level": 0})
+@contextlib.contextmanager
+def admin_of(line: FaultyLine) -> Iterator[AdminClient]:
+    yield AdminClient({"bootstrap.servers": line.settings.bootstrap_servers, "log_level": 0})
 
 
 def done(futures: dict[object, object]) -> None:
@@ -85,7 +92,8 @@ def done(futures: dict[object, object]) -> None:
 
 
 async def a_dead_letter(line: FaultyLine) -> None:
-    line.sender.record(line.topics.observation(Modality.TEXT), b"damaged", None, 0)
+    for _ in range(DAMAGED):
+        line.sender.record(line.topics.observation(Modality.TEXT), b"damaged", None, 0)
 
 
 async def a_late_record(line: FaultyLine) -> None:
@@ -164,13 +172,12 @@ async def test_best_effort_goes_on_and_counts(
         forbid(forbidden, forbidden.topics.dead_letter)
         delete(deleted, deleted.topics.dead_letter)
         for line in (forbidden, deleted):
-            for _ in range(5):
-                await a_dead_letter(line)
+            await a_dead_letter(line)
             line.send("LT-1")
         for line in (forbidden, deleted):
             letters, here = line.topics.dead_letter, line
             await line.workers.until(lambda: bool(here.decisions.records), "a decision", WITHIN)  # noqa: B023
-            assert line.metric("regrade_refused_total") == {f'{{topic="{letters}"}}': 5}
+            assert line.metric("regrade_refused_total") == {f'{{topic="{letters}"}}': DAMAGED}
             assert line.worker.log.count(f"{letters} refuses") == 1
             line.send("LT-2")
         for line in (forbidden, deleted):
