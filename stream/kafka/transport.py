@@ -169,19 +169,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         await self.callback(message)
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Commits all that the stage has finished by now."""
+        """Commits all that the stage has finished by now; nothing any more once it has failed."""
         async with self._commit_lock:
+            if self.app.failure.error is not None:
+                return False
             stage = self.app.stage
             if self._assignment is None or not (ready := stage.committable()):
                 return False
-            try:
-                commit = self._thread.commit_offsets(self._assignment, ready)
-                if not await self._thread.run(commit):
-                    return False
-            except ConsumerStoppedError:
-                if self.app.failure.error is None:
-                    raise
-                return False  # the thread has gone with the worker
+            if not await self._thread.run(self._thread.commit_offsets(self._assignment, ready)):
+                return False
             stage.committed(ready)
             return True
 
