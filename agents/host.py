@@ -29,6 +29,10 @@ class Host(Protocol):
         """Whether nobody else can own what we were assigned."""
         ...
 
+    def rejoin(self) -> None:
+        """Asks the group for a new assignment."""
+        ...
+
     def pause(self, tps: Collection[TopicPartition]) -> None:
         """Stops reading these partitions."""
         ...

@@ -15,11 +15,18 @@ from stream.stages import DecideStage, ExtractStage, serve_metrics
 
 
 def extract_app(
-    settings: Settings, metrics: Metrics | None = None, failure: Failure | None = None
+    settings: Settings,
+    metrics: Metrics | None = None,
+    failure: Failure | None = None,
+    decide: StageApp | None = None,
 ) -> StageApp:
-    """Returns the app of the extract stage: one agent a modality."""
+    """Returns the app of the extract stage: one agent a modality.
+
+    Args:
+        decide: that of the same process: input partitions then go where the homes are.
+    """
     make = partial(ExtractStage, settings, metrics=metrics or Metrics())
-    return StageApp(settings, "extract", Topics.of(settings).observations, make, failure)
+    return StageApp(settings, "extract", Topics.of(settings).observations, make, failure, decide)
 
 
 def decide_app(

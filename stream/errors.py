@@ -26,7 +26,7 @@ class MissingExtra(RegradeError):
 
 
 class TopicError(RegradeError):
-    """A topic is not as the pipeline needs it."""
+    """A topic is not as the line needs it."""
 
 
 class MissingTopicError(TopicError):

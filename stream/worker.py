@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Collection
-from functools import partial
 from typing import Literal
 
 from agents.metrics import Metrics
 from stream.app import decide_app, extract_app
+from stream.kafka.failure import Failure
 from stream.kafka.process import run
+from stream.kafka.stage_app import StageApp
 from stream.kafka.topics import check_topics
 from stream.settings import Settings
 from stream.stages import serve_metrics
@@ -28,5 +29,10 @@ def run_worker(settings: Settings, stages: Collection[StageName] = ("extract", "
     _ = asyncio.run(check_topics(settings)).homes  # raises the first problem, in one line
     metrics = Metrics()
     serve_metrics(settings, metrics)
-    make = {"extract": extract_app, "decide": decide_app}
-    return run(settings, [partial(make[stage], settings, metrics) for stage in sorted(stages)])
+
+    def make(failure: Failure) -> list[StageApp]:
+        decide = decide_app(settings, metrics, failure) if "decide" in stages else None
+        extract = extract_app(settings, metrics, failure, decide) if "extract" in stages else None
+        return [app for app in (extract, decide) if app is not None]
+
+    return run(settings, make)

@@ -260,8 +260,7 @@ class _Home:
         while True:
             taken = [await self._queue.get()]
             try:
-                while not self._may_work.is_set():  # it may be cleared again before we wake up
-                    await self._may_work.wait()
+                await self._may_work.wait()
                 self._idle.clear()
                 while not self._queue.empty() and sum(len(fresh) for _, fresh in taken) < STEP_MAX:
                     taken.append(self._queue.get_nowait())
@@ -282,8 +281,11 @@ class _Home:
         if await agent.publisher.deliver(effects.outgoing, self._is_ours):
             self.frontier.finish(effects.finished)
             agent.count(effects)
-        else:
+        elif not self._closed:
+            # Its state is ahead of what has been published: it is read back with the next
+            # assignment, which may not come by itself.
             self.broken = True
+            agent.host.rejoin()
 
     def _is_ours(self) -> bool:
         return not (self._closed or self.broken) and self._agent.host.may_publish()

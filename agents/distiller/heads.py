@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -68,11 +67,9 @@ def probabilities(logits: Tensor, temperature: Tensor) -> list[Tensor]:
     ]
 
 
-E = TypeVar("E", bound=StrEnum)
-
-
-def _named(classes: type[E], values: list[float]) -> dict[E, float]:
-    return dict(zip(classes, values, strict=True))
+# Tuples: an enumeration makes its members anew each time that one iterates over it.
+_GRADES, _MATERIALS, _OPTIONS = tuple(Grade), tuple(Material), tuple(Option)
+_COMPONENTS, _CONDITIONS = tuple(Component), tuple(Condition)
 
 
 def predictions(probabilities: Sequence[Tensor], tier: Tier) -> list[Prediction]:
@@ -80,11 +77,11 @@ def predictions(probabilities: Sequence[Tensor], tier: Tier) -> list[Prediction]
     rows = zip(*(p.tolist() for p in probabilities), strict=True)
     return [
         Prediction(
-            quality=_named(Grade, quality),
-            material=_named(Material, material),
-            routing=_named(Option, routing),
-            reuse=_named(Component, reuse),
-            conditions=_named(Condition, conditions),
+            quality=dict(zip(_GRADES, quality, strict=True)),
+            material=dict(zip(_MATERIALS, material, strict=True)),
+            routing=dict(zip(_OPTIONS, routing, strict=True)),
+            reuse=dict(zip(_COMPONENTS, reuse, strict=True)),
+            conditions=dict(zip(_CONDITIONS, conditions, strict=True)),
             tier=tier,
         )
         for quality, material, routing, reuse, conditions in rows

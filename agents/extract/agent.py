@@ -23,6 +23,12 @@ log = logging.getLogger(__name__)
 
 LOOK = 0.05
 """Seconds between two looks at how far partitions have been read."""
+AHEAD = "too far ahead: what it sends becomes dead letters"
+BEHIND = "far behind the others: nobody waits for it, and what it sends may be late"
+MAX_NAMED = 1_000
+"""Wrong clocks that the log names: who makes up stations shall not fill it."""
+IN_FLIGHT = 16
+"""Batches that may be under way; a rebalance waits for them."""
 MAX_CLOCK_DIFFERENCE = 5_000
 """How far a worker's clock may be from the broker's, ms: beyond it, it judges nobody."""
 
@@ -70,6 +76,7 @@ class ExtractAgent:
         self._publisher = publisher
         self._executor = executor
         self._metrics = metrics
+        self._room = asyncio.Semaphore(IN_FLIGHT)
         self._generation = -1
         self._assigned = -1
         """The generation of the last assignment, also while its partitions are revoked."""
@@ -78,7 +85,10 @@ class ExtractAgent:
         self._in_flight: dict[TopicPartition, asyncio.Task[None]] = {}
         self._marking: set[int] = set()
         """Homes whose last mark is not confirmed yet."""
-        self._named: set[tuple[str, str]] = set()
+        self._clock_is_right = asyncio.Event()
+        """Set when the broker has confirmed a mark and our clock was near its own, if it tells."""
+        self._named: set[tuple[str, str, str]] = set()
+        """Stations with a wrong clock that the log has named: where, which, and how."""
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -129,7 +139,10 @@ class ExtractAgent:
 
     async def take(self, batch: Batch) -> None:
         """Extracts a batch and begins to publish what came of it."""
+        await self._clock_is_right.wait()
+        await self._room.acquire()
         if batch.generation != self._generation:
+            self._room.release()
             self._host.done(batch)
             return
         step = self._steps[batch.tp.topic]
@@ -147,10 +160,12 @@ class ExtractAgent:
         try:
             records = [item.outgoing for item in extracted]
             if not await self._publisher.deliver(records, self._is_ours(generation)):
+                self._give_up(generation)
                 return
             if before is not None:
                 await before
         finally:
+            self._room.release()
             self._host.done(batch)
         if progress is None or generation != self._generation:
             return
@@ -159,6 +174,13 @@ class ExtractAgent:
             batch.records[-1].offset + 1, _newest(heard), live=batch.caught_up_before
         )
         self._count(batch, extracted, len(heard))
+
+    def _give_up(self, generation: int) -> None:
+        """Counts nothing more of a generation in which something could not be published: what
+        comes behind it must not be committed. It is read again with the next assignment."""
+        if generation == self._generation:
+            self._generation = -1
+            self._host.rejoin()
 
     def _is_ours(self, generation: int) -> Callable[[], bool]:
         return lambda: generation == self._generation and self._host.may_publish()
@@ -169,6 +191,9 @@ class ExtractAgent:
         for item in extracted:
             if item.reason is not None:
                 self._metrics.dead_letters.labels(topic, item.reason).inc()
+            if item.ahead is not None:
+                where = f"{topic}[{batch.tp.partition}]"
+                self._name(where, item.ahead, AHEAD)
 
     # -- offsets --------------------------------------------------------------------------------
 
@@ -195,7 +220,9 @@ class ExtractAgent:
     async def _send_marks(self) -> None:
         """Sends one mark an interval to every home partition that has confirmed the last one."""
         while True:
-            await asyncio.sleep(self._settings.mark_interval)
+            # The first one goes out at once: nobody is judged before our own clock is.
+            known = self._clock_is_right.is_set()
+            await asyncio.sleep(self._settings.mark_interval if known else LOOK)
             if self._generation < 0 or not self._host.may_publish():
                 continue
             topics = list(self._steps)
@@ -219,8 +246,11 @@ class ExtractAgent:
             said = await self._publisher.attempt(record)
         finally:
             self._marking.discard(home)
-        if said is not None and said.timestamp_type == 1:  # the broker's own time (LogAppendTime)
+        if said is None:
+            return
+        if said.timestamp_type == 1:  # the broker's own time (LogAppendTime)
             self._check_clock(said.timestamp, sent_at)
+        self._clock_is_right.set()
 
     def _check_clock(self, broker_ms: int, sent_at: int) -> None:
         """Ends the worker where its clock is wrong: it would judge the clocks of stations by it."""
@@ -240,15 +270,15 @@ class ExtractAgent:
             for each in self._inputs.values()
             for source in each.clocks.wrong
         }
-        for where, source in sorted(wrong - self._named):
-            log.warning(
-                "The clock of station %s on %s is far behind the others: nobody waits for it,"
-                " and what it sends may be late; set its clock",
-                source,
-                where,
-            )
-        self._named |= wrong
+        for where, source in sorted(wrong):
+            self._name(where, source, BEHIND)
         self._metrics.wrong_clocks.labels("station").set(len(wrong))
+
+    def _name(self, where: str, source: str, how: str) -> None:
+        """Says of a station once that its clock is wrong."""
+        if (named := (where, source, how)) not in self._named and len(self._named) < MAX_NAMED:
+            self._named.add(named)
+            log.warning("The clock of station %s on %s is %s; set it", source, where, how)
 
 
 def _newest(heard: Sequence[Heard]) -> list[Heard]:

@@ -12,6 +12,8 @@ from schemas.times import MAX_TIME_MS, MIN_TIME_MS
 
 MAX_ANSWER = 1_000
 """The most that one answer of the broker tells about the time before it, ms."""
+OUTAGE = 3_000
+"""Without an answer for longer than this nothing was answered at all, ms."""
 
 Partition = tuple[str, int]
 """Topic and partition."""
@@ -62,7 +64,9 @@ class InputProgress:
             at_end: the answer was that there is nothing more, and all before it is confirmed.
         """
         if self._at_end and at_end and self._answered_at is not None:
-            self.clocks.answered(min(at - self._answered_at, MAX_ANSWER))
+            elapsed = at - self._answered_at
+            if elapsed <= OUTAGE:
+                self.clocks.answered(min(elapsed, MAX_ANSWER))
         if at != self._answered_at or at_end != self._at_end:  # an outage repeats the last answer
             self._been_at_end |= at_end
         self._at_end, self._answered_at = at_end, at
@@ -103,7 +107,9 @@ def make_mark(
 def _carried(text: str) -> tuple[int, bool] | None:
     """Reads what `carry` wrote; anything else is not known."""
     match text.split(" "):
-        case ["clock", time, ("awake" | "idle") as state] if time.isdecimal() and len(time) <= 15:
+        case ["clock", time, ("awake" | "idle") as state] if (
+            time.isascii() and time.isdecimal() and len(time) <= 15
+        ):
             known = MIN_TIME_MS <= int(time) <= MAX_TIME_MS
             return (int(time), state == "awake") if known else None
     return None

@@ -6,7 +6,7 @@ came of it is confirmed. Nothing that a record contains may raise from here.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,8 @@ class Extracted:
     """The station and its time; None for a dead letter, which is not speech."""
     reason: str | None = None
     """Of a dead letter, its reason code."""
+    ahead: str | None = None
+    """The station whose clock is too far ahead, where that is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +91,16 @@ class ExtractStep:
                     f"unit_id {observation.unit_id} is what a scanner says that read none;"
                     " scan the unit again"
                 )
-            stage = "clock"
-            self._check_clock(observation, now)
         except RecordError as error:
             return self._dead(record, error, stage)
-        return observation
-
-    def _check_clock(self, observation: Observation, now: int) -> None:
         ahead = observation.captured_at - now
         if ahead > self.config.max_clock_skew:
-            raise ClockSkew(
+            skew = ClockSkew(
                 f"captured_at is {ahead} ms ahead of the wall clock, more than max_clock_skew"
                 f" ({self.config.max_clock_skew} ms); set the clock of {observation.source}"
             )
+            return replace(self._dead(record, skew, "clock"), ahead=observation.source)
+        return observation
 
     def _extracted(
         self,

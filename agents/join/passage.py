@@ -93,8 +93,8 @@ class Passage:
 
     @property
     def size(self) -> int:
-        """How many observations it has."""
-        return len(self.members)
+        """How many observations it has, those included that have not been replayed yet."""
+        return len(self.members) + len(self.awaited)
 
     def has_news(self) -> bool:
         """Whether there is evidence that no revision lists yet."""
@@ -109,7 +109,7 @@ class Passage:
         return tuple(
             sorted(
                 self.members.values(),
-                key=lambda a: (a.captured_at, a.modality.value, a.observation_id),
+                key=lambda a: (a.captured_at, a.modality, a.observation_id),
             )
         )
 

@@ -144,9 +144,9 @@ class Watermark:
     def _accept(self, said: SourceProgress, mark: Mark, offset: int) -> bool:
         """Whether what a mark says of one partition counts; then it replaces what was known."""
         known = self._sources.get((said.topic, said.partition))
-        # Where no clock is known, any mark tells more than the last one.
-        if known is not None and known.clock is not None and not known.unspoken:
-            if (mark.generation, said.next_offset) < (known.generation, known.said.next_offset):
+        if known is not None and not known.unspoken:
+            last = (known.generation, known.said.next_offset)
+            if (mark.generation, said.next_offset) < last:
                 return False
         since, clock, clock_at, lost_at = offset, said.event_time, self._now, None
         if clock is None and known is not None and known.clock is not None:

@@ -1,16 +1,16 @@
-"""Which worker of a group reads which partitions: balanced, and moving no more than needed.
+"""Which worker of a group reads which partitions: even, and moving no more than it must.
 
-Every worker tells the group's leader what it has; the leader gives each worker its share of every
-topic, first of what it has already. Faust's own assignor and aiokafka's move more than that.
-
-Among equals the name of the process decides, which both groups of a worker share: so the partitions
-of the same number, of topics with as many, tend to be read by one process, and where one dies, what
-it read of a unit and the unit's home go together.
+Every worker tells the group's leader what it has; the leader gives each its share, first of what it
+has already. Partition 3 of all topics that have equally many partitions goes to one worker, and the
+extract stage's group follows the decide stage's, whose homes mostly hold the same units: otherwise
+the loss of one worker would silence the homes that it has and those that it feeds.
 """
 
 import json
-import uuid
-from collections.abc import Iterable, Mapping
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
@@ -22,55 +22,102 @@ from aiokafka.coordinator.protocol import (
 from schemas.record import TopicPartition
 
 VERSION = 0
-PROCESS = uuid.uuid4().hex
-"""Names this process to the leaders of its groups."""
-Member = tuple[str, str]
-"""Process and member id."""
+PROCESS = f"{time.time_ns():020d}-{os.getpid()}"
+"""Names this process in all of its groups, so that they divide alike; older ones come first."""
 
 
-def share(
-    counts: Mapping[str, int], owned: Mapping[Member, Iterable[TopicPartition]]
-) -> dict[Member, set[TopicPartition]]:
-    """Divides all partitions among the members of a group.
+@dataclass(frozen=True, slots=True)
+class Homes:
+    """The partitions of `units.features` that a process has."""
 
-    Every member gets its share of each topic, give or take one, and of all topics together, give
-    or take one. The result depends on the arguments alone.
+    numbers: frozenset[int] = frozenset()
+    of: int = 0
+    """The topic's partition count; 0: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a member of the group has."""
+
+    process: str
+    owned: frozenset[TopicPartition] = frozenset()
+    homes: Homes = Homes()
+    """Where the group follows another one."""
+
+
+def share(counts: Mapping[str, int], claims: Mapping[str, Claim]) -> dict[str, set[TopicPartition]]:
+    """Divides all partitions among the members of a group; depends on its arguments alone.
+
+    Every member gets its share of each topic, give or take one.
 
     Args:
         counts: topic -> partition count.
-        owned: member -> what it has; a partition is claimed by one member at most.
+        claims: member -> what it has; a partition is claimed by one member at most.
     """
-    shares: dict[Member, set[TopicPartition]] = {member: set() for member in sorted(owned)}
-    claims = {member: frozenset(owned[member]) for member in shares}
+    members = sorted(claims, key=lambda member: (claims[member].process, member))
+    shares: dict[str, set[TopicPartition]] = {member: set() for member in members}
     # Large topics first: the small ones then even out what those left over.
-    for topic, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        partitions = [TopicPartition(topic, number) for number in range(count)]
-        kept = {m: [tp for tp in partitions if tp in claims[m]] for m in shares}
-        base, extras = divmod(count, len(shares))
+    for count in sorted(set(counts.values()), reverse=True):
+        topics = sorted(topic for topic in counts if counts[topic] == count)
+        kept: dict[str, list[int]] = {member: [] for member in members}
+        for number in range(count):
+            owner = max(members, key=lambda m: _strength(claims[m], topics, number, count))
+            if _strength(claims[owner], topics, number, count) > 0:
+                kept[owner].append(number)
+        base, extras = divmod(count, len(members))
         # One more than the others goes to whom has least so far, among equals to whom has it.
-        by_need = sorted(shares, key=lambda m: (len(shares[m]), -len(kept[m]), m))
+        by_need = sorted(members, key=lambda m: (len(shares[m]), -len(kept[m])))
         quota = {member: base + (rank < extras) for rank, member in enumerate(by_need)}
-        given = {member: kept[member][: quota[member]] for member in shares}
-        taken = {tp for tps in given.values() for tp in tps}
-        free = iter([tp for tp in partitions if tp not in taken])
+        given = {member: kept[member][: quota[member]] for member in members}
+        taken = {number for numbers in given.values() for number in numbers}
+        free = iter([number for number in range(count) if number not in taken])
         for member in by_need:
             missing = quota[member] - len(given[member])
-            shares[member].update(given[member], (next(free) for _ in range(missing)))
+            numbers = [*given[member], *(next(free) for _ in range(missing))]
+            shares[member].update(TopicPartition(t, n) for t in topics for n in numbers)
     return shares
 
 
+def _strength(claim: Claim, topics: list[str], number: int, count: int) -> int:
+    """How much speaks for leaving this partition of these topics with this member."""
+    follows = claim.homes.of == count and number in claim.homes.numbers
+    owned = sum(TopicPartition(topic, number) in claim.owned for topic in topics)
+    return owned + follows * (len(topics) + 1)
+
+
 class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
-    """Speaks the group protocol for `share`; one object a consumer."""
+    """Speaks the group protocol for `share`; one object a consumer.
+
+    Args:
+        homes: the homes that this process has, where the group is to follow them.
+        process: names the process.
+    """
 
     name = "regrade-sticky"
 
-    def __init__(self) -> None:
+    def __init__(self, homes: Callable[[], Homes] = Homes, process: str = PROCESS) -> None:
+        self._homes = homes
+        self._process = process
         self._owned: list[TopicPartition] = []
+        self._counts: dict[str, int] = {}
         self._generation = -1
+
+    @property
+    def owned_homes(self) -> Homes:
+        """What the group of the one topic that is read here has given this process."""
+        numbers = frozenset(tp.partition for tp in self._owned)
+        return Homes(numbers, max(self._counts.values(), default=0))
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """Returns what this worker tells the leader: what it reads, and what it has."""
-        claim = {"process": PROCESS, "generation": self._generation, "owned": self._owned}
+        homes = self._homes()
+        claim = {
+            "process": self._process,
+            "generation": self._generation,
+            "owned": self._owned,
+            "homes": sorted(homes.numbers),
+            "of": homes.of,
+        }
         return ConsumerProtocolMemberMetadata(VERSION, sorted(topics), json.dumps(claim).encode())
 
     def assign(
@@ -79,30 +126,30 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         """Returns every member's assignment; only the group's leader is asked."""
         topics = {topic for metadata in members.values() for topic in metadata.subscription}
         counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
-        claims = {member: json.loads(metadata.user_data) for member, metadata in members.items()}
-        newest = max(claim["generation"] for claim in claims.values())
-        shares = share(
-            counts,
-            {
+        said = {member: json.loads(metadata.user_data) for member, metadata in members.items()}
+        newest = max(claim["generation"] for claim in said.values())
+        claims = {
+            member: Claim(
+                claim["process"],
                 # Who missed a generation has lost what it had.
-                (claim["process"], member): _owned(claim) if claim["generation"] == newest else ()
-                for member, claim in claims.items()
-            },
-        )
-        user_data = str(newest + 1).encode()
+                frozenset(
+                    TopicPartition(*tp) for tp in claim["owned"] if claim["generation"] == newest
+                ),
+                Homes(frozenset(claim["homes"]), claim["of"]),
+            )
+            for member, claim in said.items()
+        }
+        given = json.dumps({"generation": newest + 1, "counts": counts}).encode()
         return {
-            member: ConsumerProtocolMemberAssignment(VERSION, _by_topic(tps), user_data)
-            for (_, member), tps in shares.items()
+            member: ConsumerProtocolMemberAssignment(VERSION, _by_topic(tps), given)
+            for member, tps in share(counts, claims).items()
         }
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Remembers what this worker has been given."""
+        given = json.loads(assignment.user_data)
         self._owned = [TopicPartition(*tp) for tp in assignment.partitions()]
-        self._generation = int(assignment.user_data)
-
-
-def _owned(claim: Mapping[str, Any]) -> frozenset[TopicPartition]:
-    return frozenset(TopicPartition(*tp) for tp in claim["owned"])
+        self._generation, self._counts = given["generation"], given["counts"]
 
 
 def _by_topic(tps: Iterable[TopicPartition]) -> list[tuple[str, list[int]]]:

@@ -53,6 +53,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         super().__post_init__()
         self.settings: Settings = self.app.settings
         self.lease = Lease(self.app.conf.id, self.settings.session_timeout)
+        self.sticky = StickyAssignor(self.app.homes_to_follow)
         self._open: Any = None
         """The assignment whose positions have been set; only from it records are handed out."""
         self._readings: dict[TopicPartition, Reading] = {}
@@ -81,7 +82,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             **client_options(settings) | {"request_timeout_ms": ms(self._request_timeout)},
             client_id=f"regrade-{self.app.conf.id}",
             group_id=self.app.conf.id,
-            partition_assignment_strategy=[StickyAssignor()],
+            partition_assignment_strategy=[self.sticky],
             enable_auto_commit=False,
             # With `latest` a partition whose position is not known yet would be skipped whole.
             auto_offset_reset="earliest",
@@ -113,6 +114,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def close(self) -> None:
         """Faust closes the client from a foreign loop here when a rebalance begins while it stops;
         the ordinary end closes it anyway."""
+
+    def _stopped_set(self) -> None:
+        """After a failure elsewhere the thread has ended by itself, and its loop is closed."""
+        if self.thread_loop.is_closed():
+            self._stopped.set()
+        else:
+            super()._stopped_set()
 
     async def check(self) -> None:
         """Looks after aiokafka's own tasks, which fail without a word.

@@ -24,6 +24,9 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
+TOLD = 5
+"""Records of others that the log names one by one when a home is read back."""
+
 
 class TopicMemory:
     """Reads back what a home partition's last owner knew.
@@ -80,17 +83,23 @@ class TopicMemory:
             # two windows and grace: what is older than that has no say.
             since = oldest - 2 * self._settings.window_ms - self._settings.grace_ms
             consumer.seek(decisions, await first_since(consumer, decisions, since))
+            strangers = 0
             async for found in read_to_end(consumer, [decisions]):
-                if decision := our_decision(found):
+                if decision := our_decision(found, tell=strangers < TOLD):
                     yield decision
+                else:
+                    strangers += 1
+            if strangers > TOLD:
+                log.warning("... and %d more such records there", strangers - TOLD)
         except (KafkaError, BrokerUnreachable) as error:
             raise Unavailable(str(error) or type(error).__name__) from error
         finally:
             await stop_client(consumer)
 
 
-def our_decision(found: Any) -> Decision | None:
-    """Returns the decision that a record holds; None, with a warning, where it is none of ours."""
+def our_decision(found: Any, *, tell: bool = True) -> Decision | None:
+    """Returns the decision that a record holds; None where it is none of ours, with a warning
+    unless not to `tell`."""
     try:
         decision = read_decision(found.value)
     except RecordError as error:
@@ -99,7 +108,9 @@ def our_decision(found: Any) -> Decision | None:
         if is_ours(decision):
             return decision
         reason = "its ids are not ours"
-    log.warning(
+    level = logging.WARNING if tell else logging.DEBUG
+    log.log(
+        level,
         "%s[%d]@%d is no decision of ours and is passed over: %s",
         found.topic,
         found.partition,

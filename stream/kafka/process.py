@@ -17,12 +17,12 @@ class Worker(faust.worker.Worker):  # type: ignore[misc]
         await asyncio.gather(*[app.stop() for app in (self.app, *self.services)])
 
 
-def run(settings: Settings, makers: Sequence[Callable[[Failure], StageApp]]) -> int:
+def run(settings: Settings, make: Callable[[Failure], Sequence[StageApp]]) -> int:
     """Works until SIGTERM, SIGINT, or a failure of any stage.
 
     Args:
-        makers: make the apps, in the new event loop of this process; the first is Faust's main
-            app, the others are its services.
+        make: makes the stages' apps, in this process's new event loop; the first is Faust's main
+            app, the others are its services and start before it.
 
     Returns:
         The process's exit code: 0 after a clean stop, 1 after a failure.
@@ -30,7 +30,7 @@ def run(settings: Settings, makers: Sequence[Callable[[Failure], StageApp]]) -> 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     failure = Failure()
-    app, *others = [make(failure) for make in makers]
+    app, *others = make(failure)
     worker = Worker(
         app, *others, loop=loop, loglevel=settings.log_level, redirect_stdouts=False, quiet=True
     )

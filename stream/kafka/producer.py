@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from aiokafka.errors import (
     LeaderNotAvailableError,
     MessageSizeTooLargeError,
     NotLeaderForPartitionError,
+    UnknownError,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.structs import RecordMetadata
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 ATTEMPT_TIMEOUT = 10.0
 """Seconds for which the client tries to deliver a record, before we look into the matter."""
 RETRY_DELAY = 0.5
+CHECK_AGAIN = 1.0
+"""Seconds after which it is looked up again whether a topic exists that did not."""
 BATCH_BYTES = 256 * 1024
 """Bytes of one batch on its way to a partition; while it is, the next one fills."""
 MAX_REQUEST = 64 * 1024 * 1024
@@ -59,6 +63,8 @@ class Producer:
         self._droppable = frozenset(side_topics if settings.side_topics == "best-effort" else ())
         self._refused = refused
         self._told: set[str] = set()
+        self._gone: dict[str, float] = {}
+        """Topics that do not exist, and when that was looked up last."""
         self._producer: AIOKafkaProducer | None = None
         self._turn = asyncio.Lock()
         self._outage = Outage(f"Publishing by {name}")
@@ -115,6 +121,10 @@ class Producer:
                 deliveries = await self._enqueue(self._producer, waiting)
                 outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
                 if not (waiting := await self._again(waiting, outcomes)):
+                    self._failing -= failing
+                    failing = False
+                    if not self._failing:
+                        self._outage.works()
                     return True
                 self._failing += not failing
                 failing = True
@@ -122,12 +132,14 @@ class Producer:
             return False
         finally:
             self._failing -= failing
-            if failing and not self._failing and not waiting:
-                self._outage.works()
 
     async def attempt(self, record: Outgoing) -> RecordMetadata | None:
         """Publishes one record and tries no second time; returns what the broker says of it, None
-        where it does not confirm it."""
+        where it does not confirm it at present.
+
+        Raises:
+            TopicRefused: it never will.
+        """
         if self._producer is None:
             return None
         (delivery,) = await self._enqueue(self._producer, [record])
@@ -135,18 +147,27 @@ class Producer:
             confirmed: RecordMetadata = await delivery
         except KafkaError as error:
             log.debug("A record on %s was not confirmed: %r", record.topic, error)
+            if self._producer is not None and not await self._may_pass(record.topic, error):
+                raise _refusal(record.topic, error) from error
             return None
         return confirmed
 
     async def _enqueue(
         self, producer: AIOKafkaProducer, records: Sequence[Outgoing]
     ) -> list[asyncio.Future[Any]]:
-        """Hands the records to the client, in turn: it keeps the order of each partition."""
+        """Hands the records to the client, in turn: it keeps the order of each partition.
+
+        The client waits for a topic that it does not know, and everybody with it: once, not for
+        each record.
+        """
         loop = asyncio.get_running_loop()
+        unknown = set(self._gone)
         deliveries: list[asyncio.Future[Any]] = []
         async with self._turn:
             for record in records:
                 try:
+                    if record.topic in unknown:
+                        raise UnknownTopicOrPartitionError
                     delivery = await producer.send(
                         record.topic,
                         value=record.value,
@@ -156,6 +177,8 @@ class Producer:
                         headers=record.headers,
                     )
                 except KafkaError as error:
+                    if isinstance(error, UnknownTopicOrPartitionError):
+                        unknown.add(record.topic)
                     delivery = loop.create_future()
                     delivery.set_exception(error)
                 deliveries.append(delivery)
@@ -194,10 +217,7 @@ class Producer:
             self._outage.fails(error)
             return record
         else:
-            refusal = TopicRefused(
-                f"{record.topic} refuses what is published to it ({_reason(error)});"
-                " repair the topic or its access rules and start the worker again"
-            )
+            refusal = _refusal(record.topic, error)
         if record.topic not in self._droppable:
             raise refusal from error
         self._refused(record.topic)
@@ -217,18 +237,28 @@ class Producer:
 
     async def _exists(self, topic: str) -> bool:
         """Whether the broker lists the topic, or says nothing at all."""
-        if self._producer is None:
-            return True
+        now = time.monotonic()
+        if self._producer is None or now < self._gone.get(topic, -CHECK_AGAIN) + CHECK_AGAIN:
+            return self._producer is None
+        self._gone.pop(topic, None)
         try:
             # All topics: asked for one by name, a broker may make it.
             metadata = await self._producer.client.fetch_all_metadata()
         except (KafkaError, OSError):
             return True
-        return bool(metadata.partitions_for_topic(topic))
+        if not (exists := bool(metadata.partitions_for_topic(topic))):
+            self._gone[topic] = now
+        return exists
 
 
-def _reason(error: KafkaError) -> str:
-    return str(error) or type(error).__name__
+def _refusal(topic: str, error: KafkaError) -> TopicRefused:
+    reason = str(error) or type(error).__name__
+    if isinstance(error, UnknownError):  # the client has no name for INVALID_RECORD
+        reason = "an error without a name; a compacted topic takes no record without a key"
+    return TopicRefused(
+        f"{topic} refuses what is published to it ({reason});"
+        " repair the topic or its access rules and start the worker again"
+    )
 
 
 def _without_value(record: Outgoing) -> Outgoing:

@@ -7,10 +7,15 @@ calls, both ways, are made in one event loop, so a stage needs no locks.
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from schemas.errors import RegradeError
 from schemas.record import Batch, Reading, TopicPartition
 
 Offsets = Mapping[TopicPartition, tuple[int, str]]
 """Of each partition the next offset to read, and the metadata that is kept with it."""
+
+
+class StageFailed(RegradeError):
+    """Something inside the worker stopped working without an error of its own."""
 
 
 class Stage(Protocol):

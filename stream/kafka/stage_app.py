@@ -16,12 +16,12 @@ import faust
 from faust.tables import TableManager
 from faust.types import TP
 
-from schemas.errors import RegradeError
 from schemas.record import Batch, Reading, TopicPartition
+from stream.kafka.assignor import Homes
 from stream.kafka.connection import ssl_context
 from stream.kafka.failure import Failure, end_within
 from stream.kafka.quiet import quieten_client
-from stream.kafka.stage import Flow, Stage
+from stream.kafka.stage import Flow, Stage, StageFailed
 from stream.kafka.transport import Consumer, Transport
 from stream.settings import Settings
 
@@ -34,10 +34,6 @@ STUCK_AFTER = 5
 """Looks in a row at which the flow may be found stopped though the stage is ready."""
 END_GRACE = 5.0
 """Seconds beyond `shutdown_timeout` after which a worker that was told to end is ended hard."""
-
-
-class StageFailed(RegradeError):
-    """Something inside the worker stopped working without an error of its own."""
 
 
 class _Tables(TableManager):  # type: ignore[misc]
@@ -56,6 +52,8 @@ class StageApp(faust.App):  # type: ignore[misc]
         inputs: the topics to read, one Faust agent each.
         make: makes the stage.
         failure: shared by all apps of a process.
+        follows: another stage of this process; partition 3 of the inputs goes, if it can, where
+            partition 3 of the other's input is.
     """
 
     def __init__(
@@ -65,6 +63,7 @@ class StageApp(faust.App):  # type: ignore[misc]
         inputs: Sequence[str],
         make: Callable[[Flow], Stage],
         failure: Failure | None = None,
+        follows: "StageApp | None" = None,
     ) -> None:
         super().__init__(f"{settings.group}-{name}", **_faust_settings(settings, name))
         quieten_client()
@@ -72,6 +71,7 @@ class StageApp(faust.App):  # type: ignore[misc]
         self.failure = failure or Failure()
         self.stage = make(self)
         self._stage_name = name
+        self._follows = follows
         self._opening: asyncio.Task[None] | None = None
         self._assigned_once = False
         self.on_partitions_assigned.connect(self._follow_assignment)
@@ -93,10 +93,14 @@ class StageApp(faust.App):  # type: ignore[misc]
                 event.value = event.message.value = None
                 try:
                     await self.stage.take(batch)
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     # Raised, it would make Faust start the agent again, without the batch.
                     self.fail(error)
                     return
+                except asyncio.CancelledError:
+                    if not self.should_stop:
+                        self.fail(StageFailed(f"the agent of {topic} was cancelled"))
+                    raise
             if not self.should_stop:
                 self.fail(StageFailed(f"the agent of {topic} ended"))
 
@@ -139,6 +143,12 @@ class StageApp(faust.App):  # type: ignore[misc]
     def _consumer_of_ours(self) -> Consumer:
         consumer: Consumer = self.consumer
         return consumer
+
+    def homes_to_follow(self) -> Homes:
+        """Returns what the group's assignor is to follow."""
+        if self._follows is None:
+            return Homes()
+        return self._follows._consumer_of_ours.homes
 
     # -- life -----------------------------------------------------------------------------
 
@@ -202,7 +212,7 @@ class StageApp(faust.App):  # type: ignore[misc]
         self._consumer_of_ours.shut()
         await self._stop_opening()
         if self._assigned_once:
-            await self._finish(self.settings.rebalance_timeout / 2)
+            await self._finish(self.settings.rebalance_timeout / 3)
 
     async def _follow_shutdown(self, *_: Any, **__: Any) -> None:
         end_within(self.settings.shutdown_timeout + END_GRACE)
@@ -210,13 +220,14 @@ class StageApp(faust.App):  # type: ignore[misc]
             self._consumer_of_ours.shut()
             await self._stop_opening()
             if self.failure.error is None:
-                await self._finish(self.settings.shutdown_timeout / 2)
+                await self._finish(self.settings.shutdown_timeout / 3)
 
     async def _finish(self, seconds: float) -> None:
-        """What is in flight is finished and committed, while the partitions are still ours."""
-        with contextlib.suppress(TimeoutError):
-            await self._or_fail(asyncio.wait_for(self.stage.revoke(), seconds))
-        await self._or_fail(self._consumer_of_ours.commit())
+        """What is in flight is finished and committed, while the partitions are still ours; each
+        of the two has so many seconds."""
+        for work in (self.stage.revoke, self._consumer_of_ours.commit):
+            with contextlib.suppress(TimeoutError):
+                await self._or_fail(asyncio.wait_for(work(), seconds))
 
     async def _stop_opening(self) -> None:
         if self._opening is not None:

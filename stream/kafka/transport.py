@@ -14,6 +14,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from schemas.record import Batch, Reading, TopicPartition
+from stream.kafka.assignor import Homes
 from stream.kafka.budget import Budget
 from stream.kafka.consumer_thread import ConsumerThread
 
@@ -85,6 +86,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def may_publish(self) -> bool:
         """Whether nobody else can own what this worker was assigned."""
         return self._thread.lease.holds()
+
+    @property
+    def homes(self) -> Homes:
+        """The partitions that this process has of the one topic that is read here."""
+        return self._thread.sticky.owned_homes
 
     def rejoin(self) -> None:
         """Asks the group for a new assignment."""
@@ -163,8 +169,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         await self.callback(message)
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Commits all that the stage has finished by now."""
+        """Commits all that the stage has finished by now; nothing any more once it has failed."""
         async with self._commit_lock:
+            if self.app.failure.error is not None:
+                return False
             stage = self.app.stage
             if self._assignment is None or not (ready := stage.committable()):
                 return False

@@ -172,15 +172,16 @@ def main() -> int:
     orders = json.loads(sys.argv[1])
     settings = Settings.load(**orders.get("settings", {}))
 
-    def app(stage: dict[str, Any], failure: Failure) -> StageApp:
-        plan = Plan(**stage)
+    def make(failure: Failure) -> list[StageApp]:
+        apps: list[StageApp] = []
+        for stage in reversed(orders["stages"]):
+            plan = Plan(**stage)
+            null = partial(NullStage, plan=plan, settings=settings)
+            behind = apps[0] if apps else None
+            apps.insert(0, StageApp(settings, plan.name, plan.inputs, null, failure, behind))
+        return apps
 
-        def make(flow: Flow) -> NullStage:
-            return NullStage(flow, plan, settings)
-
-        return StageApp(settings, plan.name, plan.inputs, make, failure)
-
-    return run(settings, [partial(app, stage) for stage in orders["stages"]])
+    return run(settings, make)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ materials (money plus weighted CO2), and C_o the cost of misrouting to it; hard 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from operator import mul
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -21,6 +22,10 @@ from agents.decide.policy.table import Family, HardRule, OptionTable, PolicyErro
 from agents.distiller.prediction import Prediction
 from schemas.decision import Alternative, Condition, Grade, Material, Option, Routing
 from schemas.modality import Modality
+
+# Tuples: an enumeration takes its time each time that one iterates over it.
+_GRADES, _MATERIALS, _OPTIONS = tuple(Grade), tuple(Material), tuple(Option)
+_CONDITIONS = tuple(Condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,8 @@ class Policy(Entry):
             hold_for_human=rule is None and confidence < self.confidence_floor,
         )
         return Verdict(
-            grade=max(Grade, key=lambda grade: prediction.quality[grade]),
-            material=max(Material, key=lambda kind: prediction.material[kind]),
+            grade=max(_GRADES, key=prediction.quality.__getitem__),
+            material=max(_MATERIALS, key=prediction.material.__getitem__),
             routing=routing,
             forced_by=rule.condition if rule else None,
             confidence=round(confidence, 6),
@@ -113,7 +118,7 @@ class Policy(Entry):
         All enabled ones, or those of the unit's family. A family of which none is enabled counts
         as no family: a passage that expects nothing would be complete with anything.
         """
-        family = of_unit(self.families, unit_id)
+        family = of_unit(self.families, unit_id) if self.families else None
         if family is None:
             return enabled
         return tuple(modality for modality in enabled if modality in family.expects) or enabled
@@ -123,9 +128,9 @@ class Policy(Entry):
     ) -> tuple[HardRule | None, list[Option], dict[Option, float], dict[Option, float]]:
         """The hard rule that fired, options from best to worst, and worth and expected value."""
         worth = self._worth(prediction)
-        expected = {o: self._expected(prediction.routing[o], worth[o], o) for o in Option}
+        expected = {o: self._expected(prediction.routing[o], worth[o], o) for o in _OPTIONS}
         # Sorting is stable: of equal values the option that is declared first wins.
-        ranked = sorted(Option, key=lambda option: -expected[option])
+        ranked = sorted(_OPTIONS, key=lambda option: -expected[option])
         return self._hard_rule(prediction.conditions), ranked, worth, expected
 
     def _hard_rule(self, conditions: dict[Condition, float]) -> HardRule | None:
@@ -133,8 +138,8 @@ class Policy(Entry):
         return next(fired, None)
 
     def _worth(self, prediction: Prediction) -> dict[Option, float]:
-        quality = [prediction.quality[grade] for grade in Grade]
-        material = [prediction.material[kind] for kind in Material]
+        quality = [prediction.quality[grade] for grade in _GRADES]
+        material = [prediction.material[kind] for kind in _MATERIALS]
         # Grades and materials add up, so the expectation over both falls apart into two.
         return {
             option: _dot(quality, by_grade) + _dot(material, by_material)
@@ -147,7 +152,7 @@ class Policy(Entry):
     def _reasons(self, conditions: dict[Condition, float], rule: HardRule | None) -> list[str]:
         given = [
             condition
-            for condition in Condition
+            for condition in _CONDITIONS
             if conditions[condition] >= self.reason_thresholds[condition]
             or (rule is not None and condition is rule.condition)
         ]
@@ -166,7 +171,7 @@ class Policy(Entry):
 
     @cached_property
     def _worths(self) -> dict[Option, tuple[list[float], list[float]]]:
-        return {option: self.options[option].worths(self.co2_weight) for option in Option}
+        return {option: self.options[option].worths(self.co2_weight) for option in _OPTIONS}
 
     @cached_property
     def _stakes(self) -> tuple[float, float]:
@@ -182,4 +187,4 @@ class Policy(Entry):
 
 
 def _dot(weights: list[float], values: list[float]) -> float:
-    return sum(weight * value for weight, value in zip(weights, values, strict=True))
+    return float(sum(map(mul, weights, values)))

@@ -127,6 +127,18 @@ def test_what_a_plant_supplies_is_checked_before_the_worker_starts(
     assert f"disassembly {products}: goals: Field required" in ended.err
 
 
+def test_the_extract_stage_needs_nothing_of_what_a_plant_supplies(
+    regrade, monkeypatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REGRADE_WEIGHTS_PATH", str(tmp_path / "none.safetensors"))
+    monkeypatch.setenv("REGRADE_REQUEST_TIMEOUT", "2")
+    ended = regrade("worker", "--stage", "decide", "-b", NOWHERE)
+    assert (ended.code, "`regrade train` makes weights" in ended.err) == (1, True)
+    ended = regrade("worker", "--stage", "extract", "-b", NOWHERE)
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert f"no Kafka broker answers at {NOWHERE}" in ended.err
+
+
 def test_debug_shows_the_traceback_wherever_it_stands(regrade) -> None:
     for arguments in (["--debug", "topics", "check"], ["topics", "check", "--debug"]):
         ended = regrade(*arguments, "-b", "kafka")

@@ -1,8 +1,8 @@
 """The watermark of a home partition as tables: `marks/*.txt`, each mark and how far time has come.
 
-A case starts with `# its name`. A line is `10s A/5 v0=100 t0=90z -> 88`: at 10 s of the broker's time
-comes a mark of worker A in generation 5, which lists partitions 0 of the topics v and t with their
-event times; then the watermark is at 88 s (`-`: before anything). What may follow an event time
+A case starts with `# its name`. A line is `10s A/5 v0=100 t0=90z -> 88`: at 10 s of the broker's
+time comes a mark of worker A in generation 5, which lists partitions 0 of the topics v and t with
+their event times; then the watermark is at 88 s (`-`: before anything). What may follow a time
 (`?`: null):
 
     z      not awake              e      at its end             +7     next_offset (else 0)
@@ -12,8 +12,8 @@ A mark says that v and t have one partition each, unless it says `v*2`. Other st
     vouched v0@6 -> yes     whether a mark has vouched for offset 6 of v0
     wrong -> v0             partitions whose clock is wrong
     holding -> v[0]         what holds time, by name
-    restart                 another worker takes over: it knows the watermark and reads the marks back
-                            from the oldest one that counts
+    restart                 another worker takes over: it knows the watermark and reads the marks
+                            back from the oldest one that counts
 
 Marks that have the same time as the one before leave it out. `max_out_of_orderness` is 2 s.
 """
