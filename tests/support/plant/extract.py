@@ -94,10 +94,11 @@ class ExtractWorker:
     def assign(
         self, generation: int, committed: Mapping[TopicPartition, tuple[int, str] | None]
     ) -> None:
+        kept_inputs = self.inputs if generation == self.member_of + 1 else {}
         inputs = {}
         for tp, known in committed.items():
             offset, carried = known or (0, "")
-            kept = self.inputs.get(tp)
+            kept = kept_inputs.get(tp)
             if kept is not None and kept.progress.next_offset >= offset:
                 kept.progress.interrupted()
                 progress = kept.progress

@@ -1,6 +1,6 @@
 """The extract group: who reads which partitions, what they committed, and what befalls them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache, partial
 from zlib import crc32
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from schemas.feature_record import FeatureRecord, Origin, encode_feature_record
 from schemas.record import TopicPartition
-from stream.kafka.assignor import Member, share
 from support.plant.broker import Broker
 from support.plant.clockwork import Clockwork
 from support.plant.extract import ExtractWorker
@@ -127,19 +126,29 @@ class Group:
         before, self.generation = self.generation, self.generation + 1
         self._rebalancing = False
         if self._members:
-            counts = self._members[0].counts
-            owned: dict[Member, Iterable[TopicPartition]] = {
-                ("", m.name): m.inputs if m.member_of == before else () for m in self._members
-            }
-            shares = share(counts, owned)
-            for member in self._members:
-                given = sorted(shares["", member.name])
+            for member, given in self._share(before):
                 committed = {tp: self._committed.get(tp) for tp in given}
                 member.assign(self.generation, committed)
             self._trouble(self._since, now)
             self.started = self.started or now
         if self._again:
             self.rebalance()
+
+    def _share(self, before: int) -> list[tuple[ExtractWorker, list[TopicPartition]]]:
+        """Divides what the leader knows of: who had a partition just before keeps it, mostly."""
+        counts = self._members[0].counts
+        partitions = [TopicPartition(t, n) for t, count in counts.items() for n in range(count)]
+        fair = -(-len(partitions) // len(self._members))
+        given: list[list[TopicPartition]] = [[] for _ in self._members]
+        for tp in partitions:
+            owners = [
+                index
+                for index, member in enumerate(self._members)
+                if member.member_of == before and tp in member.inputs and len(given[index]) < fair
+            ]
+            index = owners[0] if owners else min(range(len(given)), key=lambda i: len(given[i]))
+            given[index].append(tp)
+        return list(zip(self._members, given, strict=True))
 
     def _trouble(self, since: int, until: int) -> None:
         self.troubles.append((since, until))
