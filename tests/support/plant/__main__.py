@@ -25,7 +25,7 @@ def main() -> int:
         return bool(verdict.faults)
     seeds = range(args.first, args.first + args.seeds) if args.seed is None else [args.seed]
     began = time.process_time()
-    failed, kinds, totals = 0, Counter[str](), Counter[str]()
+    failed, limited, kinds, totals = 0, list[int](), Counter[str](), Counter[str]()
     for seed in seeds:
         verdict = play(seed)
         totals.update(
@@ -33,7 +33,10 @@ def main() -> int:
             decisions=verdict.decisions,
             late=verdict.late,
             entitled=verdict.entitled,
+            limits=verdict.limits,
         )
+        if verdict.limits:
+            limited.append(seed)
         if verdict.faults:
             failed += 1
             kinds.update({each.split(":")[0].split()[-1] for each in verdict.faults})
@@ -42,6 +45,7 @@ def main() -> int:
     spent = time.process_time() - began
     figures = ", ".join(f"{count} {name}" for name, count in totals.items())
     print(f"{len(seeds)} seeds in {spent:.0f} s of CPU: {failed} failed {dict(kinds)}; {figures}")
+    print(f"late by a named limit: {len(limited)} seeds {limited}")
     return bool(failed)
 
 

@@ -49,6 +49,8 @@ class _Ideal:
     """The clocks, and how far time has come."""
 
     out_of_orderness: int
+    shared: bool
+    """Whether a wrong clock is that of its whole partition."""
     clocks: dict[Pair, _Clock] = field(default_factory=dict)
     reached: int | None = None
     _at: int = 0
@@ -78,7 +80,9 @@ class _Ideal:
         awaited = [
             clock.ahead
             for (_, tp), clock in self.clocks.items()
-            if clock.since <= now < clock.until and tp not in wrong
+            if clock.since <= now < clock.until
+            and clock.ahead > behind
+            and not (self.shared and tp in wrong)
         ]
         return min(awaited, default=largest) + now - self.out_of_orderness
 
@@ -89,6 +93,8 @@ def entitled(
     sent: list[Sent],
     troubles: list[tuple[int, int]],
     started: int,
+    *,
+    at_once: bool = False,
 ) -> Iterator[bool]:
     """Yields of each observation that is no dead letter, in the order of appending, whether it is
     entitled.
@@ -96,8 +102,10 @@ def entitled(
     Args:
         troubles: from, until: when some partition had no owner that works.
         started: when the first worker was assigned its partitions.
+        at_once: for comparison, of a line that awaits a station from the moment at which it
+            speaks, for window and grace whatever happens, also beside another's wrong clock.
     """
-    ideal = _Ideal(scenario.out_of_orderness)
+    ideal = _Ideal(scenario.out_of_orderness, shared=not at_once)
     for index, one in enumerate(sent):
         now = broker.answering_time(one.appended_at)
         ideal.go_on(now)
@@ -108,6 +116,8 @@ def entitled(
         lasts = scenario.idle_timeout if troubled else scenario.stay
         if one.appended_at < started:  # time stands still until all of this is known of
             slack, lasts = 0, started - one.appended_at + scenario.idle_timeout
+        elif at_once:
+            slack, lasts = 0, scenario.stay
         bound = _within(ideal, broker, sent, index, one.appended_at + slack)
         yield bound is None or one.captured_at + scenario.stay > bound
         ideal.heard((one.source, one.tp), one.captured_at - now, now, slack, lasts)

@@ -38,13 +38,17 @@ class Verdict:
     decisions: int
     late: int
     entitled: int
+    limits: int
+    """Late observations that are not entitled only because of what `entitled` allows for: that a
+    line learns of a station later than it speaks, out of a backlog, or beside a wrong clock."""
 
 
 def judge(world: World) -> Verdict:
     """Returns what the line did wrong, and how much it did."""
     usable = [s for s in world.sent if _origin(s) not in world.group.dead]
     group = world.group
-    rights = list(entitled(world.scenario, world.broker, usable, group.troubles, group.started))
+    about = (world.scenario, world.broker, usable, group.troubles, group.started)
+    rights, claims = list(entitled(*about)), list(entitled(*about, at_once=True))
     histories = [home.history for home in world.homes]
     late = {origin for history in histories for origin in history.late}
     faults = [
@@ -65,6 +69,10 @@ def judge(world: World) -> Verdict:
         sum(len(history.decisions) for history in histories),
         len(late),
         sum(rights),
+        sum(
+            claim and not right and _origin(each) in late
+            for each, right, claim in zip(usable, rights, claims, strict=True)
+        ),
     )
 
 
