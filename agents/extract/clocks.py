@@ -77,6 +77,10 @@ class StationClocks:
         elif len(self._stations) >= MAX_STATIONS:
             self._forget(next(iter(self._stations)))
         self._stations[source] = _Station(largest - self._answered, until, largest)
+        if live and (carried := self._stations.get(CARRIED)) is not None:
+            # Its stations speak for themselves again; what the take-over took is not made up for.
+            latest = self._answered + self._config.idle_timeout
+            carried.counts_until = min(carried.counts_until, latest)
 
     def answered(self, elapsed: int) -> None:
         """The broker has answered for `elapsed` ms that there is nothing more."""
