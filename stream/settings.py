@@ -144,7 +144,7 @@ class Settings(BaseSettings):
     """How long the workers have to give up their partitions when one joins or leaves."""
     commit_interval: Positive = 0.5
     producer_linger: NotNegative = 0.0
-    """How long a record waits for company; while one batch is under way the next one fills anyway."""
+    """How long a record waits for company; it gets some anyway while a batch is on its way."""
     fetch_max_wait: Positive = 0.05
     """How long the broker may hold a fetch back when there is nothing to read."""
     max_in_flight_bytes: Count = 64 * 1024 * 1024

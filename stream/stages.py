@@ -123,8 +123,8 @@ class _Stage:
         await self.publisher.start()
         self.agent = await self.make_agent(report.homes)
         await self.agent.start()
-        # What is there by now (torch, numba, their code) stays: looking through it for garbage again
-        # and again took a third of the CPU of deciding, 100 ms at a time.
+        # What has been loaded stays. To look through it for garbage again and again took a third of
+        # the CPU of deciding, a tenth of a second at a time.
         gc.collect()
         gc.freeze()
 

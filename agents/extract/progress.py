@@ -107,7 +107,9 @@ def make_mark(
 def _carried(text: str) -> tuple[int, bool] | None:
     """Reads what `carry` wrote; anything else is not known."""
     match text.split(" "):
-        case ["clock", time, ("awake" | "idle") as state] if time.isdecimal() and len(time) <= 15:
+        case ["clock", time, ("awake" | "idle") as state] if (
+            time.isascii() and time.isdecimal() and len(time) <= 15
+        ):
             known = MIN_TIME_MS <= int(time) <= MAX_TIME_MS
             return (int(time), state == "awake") if known else None
     return None

@@ -115,8 +115,12 @@ class Join:
     def _choose(self, passages: list[Passage], at: int) -> Passage | None:
         # What comes before evidence that a published decision lists, and is not listed itself, was
         # no part of that passage when it was decided: the decision has all that came until then.
-        living = (p for p in passages if p.stage is not Stage.RETIRED and not p.awaited)
-        fitting = (p for p in living if p.fits(at, self.config.window))
+        # (Unless it was refused, because the passage was full: the evidence that filled it may have
+        # been acknowledged by now, and then it does not come again.)
+        full = self.config.max_evidence
+        living = [p for p in passages if p.stage is not Stage.RETIRED]
+        settled = [p for p in living if not p.awaited or p.size >= full]
+        fitting = [p for p in settled if p.fits(at, self.config.window)]
         return min(fitting, key=lambda p: (abs(at - p.opened_at), p.opened_at), default=None)
 
     def _count_inseparable(self, passages: list[Passage], at: int, *, own: int) -> None:

@@ -93,8 +93,8 @@ class Passage:
 
     @property
     def size(self) -> int:
-        """How many observations it has."""
-        return len(self.members)
+        """How many observations it has, those included that have not been replayed yet."""
+        return len(self.members) + len(self.awaited)
 
     def has_news(self) -> bool:
         """Whether there is evidence that no revision lists yet."""

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 from common import Line, Stations, Units, Worker, open_broker, print_table, wall_ms
@@ -74,13 +75,12 @@ class Load(threading.Thread):
 
     def run(self) -> None:
         stations = Stations(self._line, self._units)
-        began, number = time.monotonic(), 0
-        for unit in self._units:
+        began = time.monotonic()
+        for number, unit in enumerate(self._units):
             if self.ended.wait(max(began + number / self._rate - time.monotonic(), 0)):
                 break
             for modality in MODALITIES:
                 stations.send(unit, modality, wall_ms())
-            number += 1
         stations.flush()
 
 
@@ -141,7 +141,7 @@ def under_load(bootstrap: str, rate: float, times: int) -> list[dict[str, Any]]:
             after, until = owners(workers), wall_ms() - 500
             found.append(
                 {"event": event, "rate": rate}
-                | _apart(before, after, lambda h: decisions.silence(h, began, until))
+                | _apart(before, after, partial(decisions.silence, since=began, until=until))
             )
             print(found[-1], file=sys.stderr)
         load.ended.set()

@@ -15,8 +15,6 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from pydantic import SecretStr
-from stream.station import Station
-from stream.topics import Topics, check_topics, create_topics
 from support.brokers import remove_all_of
 from support.kafka import KafkaCluster
 from support.topic_tail import TopicTail

@@ -75,11 +75,19 @@ def _order(
     """
     order: dict[str, None] = {}
     for targets in (hazardous, chosen):
-        left = [name for name in family.parts if name in targets]
-        while left := [name for name in left if name not in order]:
-            ways = [[n for n in family.way_to[name] if n not in order] for name in left]
-            best = max(ways, key=lambda way: _pace(family, way, cents))
+        ways: dict[str, list[str]] = {}
+        paces: dict[str, float] = {}
+        changed = [name for name in family.parts if name in targets and name not in order]
+        while True:
+            for name in changed:
+                ways[name] = [part for part in family.way_to[name] if part not in order]
+                paces[name] = _pace(family, ways[name], cents)
+            if not ways:
+                break
+            best = ways[max(ways, key=paces.__getitem__)]
             order |= dict.fromkeys(best)
+            ways = {name: way for name, way in ways.items() if name not in order}
+            changed = [name for name, way in ways.items() if not order.keys().isdisjoint(way)]
     return list(order)
 
 

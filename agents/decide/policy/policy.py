@@ -118,7 +118,7 @@ class Policy(Entry):
         All enabled ones, or those of the unit's family. A family of which none is enabled counts
         as no family: a passage that expects nothing would be complete with anything.
         """
-        family = of_unit(self.families, unit_id)
+        family = of_unit(self.families, unit_id) if self.families else None
         if family is None:
             return enabled
         return tuple(modality for modality in enabled if modality in family.expects) or enabled

@@ -37,7 +37,8 @@ def main() -> int:
         if verdict.faults:
             failed += 1
             kinds.update({each.split(":")[0].split()[-1] for each in verdict.faults})
-            print(f"seed {seed}: {len(verdict.faults)} faults: {'; '.join(verdict.faults[:3])}")
+            some = "; ".join(verdict.faults[:3])
+            print(f"seed {seed}: {len(verdict.faults)} faults: {some}", flush=True)
     spent = time.process_time() - began
     figures = ", ".join(f"{count} {name}" for name, count in totals.items())
     print(f"{len(seeds)} seeds in {spent:.0f} s of CPU: {failed} failed {dict(kinds)}; {figures}")

@@ -1,19 +1,24 @@
 """Which observations are entitled to be on time: those that an ideal line would have on time.
 
-The ideal line knows each observation at the moment at which the broker has it. It keeps one clock
-a station and partition, which goes on while the broker answers; it awaits a station for window and
-grace after it was heard, unless its clock is wrong; its time is the least of the awaited clocks,
-else the largest of all, less `max_out_of_orderness`, and never goes back. An observation is
-entitled if, of all that came before it and what other partitions bring within `slack` after it,
-the ideal line would not have retired its passage.
+The ideal line keeps one clock a station and partition, which goes on while the broker answers. It
+knows a clock at the moment at which the broker has the observation, but awaits it only from
+`slack` later on: until then a real line may not know of it. A station is awaited for window and
+grace after it was heard live, for `idle_timeout` after it was heard out of a backlog (while its
+partition had no owner that worked), and not at all where its clock, or that of another station on
+its partition, is so far behind that it is taken for wrong. Its time is the least of the awaited
+clocks, else the largest of all, less `max_out_of_orderness`, and never goes back.
 
-The slack is how long a real line cannot know of it: until a mark has been made (one a second) and
-has come. It is longer while the partition has no owner that works, since a line notices that after
-five marks of others, and for a partition that is new, which workers look for every ten seconds.
+An observation is entitled if, of all that came before it and of what other partitions bring
+within the slack after it, the ideal line would not have retired its passage.
+
+The slack is a mark's interval and its way. It is longer while the partition has no owner that
+works, which a line notices after five marks of others, and for a partition that is new, which
+workers look for every ten seconds. There is none before the first worker has come.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from schemas.record import TopicPartition
 from support.plant.broker import Broker
@@ -25,76 +30,111 @@ MARGIN = 10 * SECOND
 """A clock this near to `max_source_lag` may be taken for a wrong one."""
 COUNTS = 2 * SECOND
 """A station may stop counting so much earlier."""
+AROUND = 2 * SECOND
+"""Trouble begins to be felt before, and its backlog is read after."""
+
+
+class _Clock(NamedTuple):
+    """Of a station on a partition; times are answering time."""
+
+    ahead: int
+    """Of answering time."""
+    since: int
+    """From when it is awaited."""
+    until: int
 
 
 @dataclass(slots=True)
 class _Ideal:
-    """The clocks at one moment of answering time."""
+    """The clocks, and how far time has come."""
 
-    stay: int
     out_of_orderness: int
-    clocks: dict[Pair, tuple[int, int]] = field(default_factory=dict)
-    """How far ahead of answering time, and until when it is awaited."""
+    clocks: dict[Pair, _Clock] = field(default_factory=dict)
+    reached: int | None = None
+    _at: int = 0
 
-    def heard(self, pair: Pair, captured_at: int, now: int) -> None:
-        ahead = captured_at - now
-        if pair in self.clocks:
-            ahead = max(ahead, self.clocks[pair][0])
-        self.clocks[pair] = ahead, now + self.stay - COUNTS
+    def heard(self, pair: Pair, ahead: int, now: int, slack: int, lasts: int) -> None:
+        known = self.clocks.get(pair)
+        since, until = now + slack, now + lasts - COUNTS
+        if known is not None:
+            ahead = max(ahead, known.ahead)
+            if known.until >= now:
+                since, until = min(known.since, since), max(known.until, until)
+        self.clocks[pair] = _Clock(ahead, since, until)
 
-    def time(self, now: int) -> int | None:
-        """Returns the latest to which event time may have come."""
+    def go_on(self, now: int) -> None:
+        """Lets time come as far as it may."""
+        sinces = {clock.since - 1 for clock in self.clocks.values()}
+        for at in sorted({now, *(each for each in sinces if self._at < each < now)}):
+            self.reached = _later(self.reached, self._time(at))
+        self._at = now
+
+    def _time(self, now: int) -> int | None:
         if not self.clocks:
             return None
-        largest = max(ahead for ahead, _ in self.clocks.values())
+        largest = max(clock.ahead for clock in self.clocks.values())
+        behind = largest - MAX_SOURCE_LAG + MARGIN
+        wrong = {tp for (_, tp), clock in self.clocks.items() if clock.ahead <= behind}
         awaited = [
-            ahead
-            for ahead, until in self.clocks.values()
-            if until > now and ahead > largest - MAX_SOURCE_LAG + MARGIN
+            clock.ahead
+            for (_, tp), clock in self.clocks.items()
+            if clock.since <= now < clock.until and tp not in wrong
         ]
         return min(awaited, default=largest) + now - self.out_of_orderness
 
 
 def entitled(
-    scenario: Scenario, broker: Broker, sent: list[Sent], troubles: list[tuple[int, int]]
+    scenario: Scenario,
+    broker: Broker,
+    sent: list[Sent],
+    troubles: list[tuple[int, int]],
+    started: int,
 ) -> Iterator[bool]:
     """Yields of each observation that is no dead letter, in the order of appending, whether it is
     entitled.
 
     Args:
         troubles: from, until: when some partition had no owner that works.
+        started: when the first worker was assigned its partitions.
     """
-    ideal = _Ideal(scenario.stay, scenario.out_of_orderness)
-    reached: int | None = None
+    ideal = _Ideal(scenario.out_of_orderness)
     for index, one in enumerate(sent):
         now = broker.answering_time(one.appended_at)
-        came = ideal.time(now)
-        reached = _later(reached, came)
-        until = one.appended_at + _slack(scenario, one, troubles)
-        bound = _later(reached, _within(ideal, broker, sent, index, until))
+        ideal.go_on(now)
+        troubled = any(
+            since - AROUND <= one.appended_at <= until + AROUND for since, until in troubles
+        )
+        slack = _slack(scenario, one, troubled)
+        lasts = scenario.idle_timeout if troubled else scenario.stay
+        if one.appended_at < started:  # time stands still until all of this is known of
+            slack, lasts = 0, started - one.appended_at + scenario.idle_timeout
+        bound = _within(ideal, broker, sent, index, one.appended_at + slack)
         yield bound is None or one.captured_at + scenario.stay > bound
-        ideal.heard((one.source, one.tp), one.captured_at, now)
+        ideal.heard((one.source, one.tp), one.captured_at - now, now, slack, lasts)
 
 
-def _within(ideal: _Ideal, broker: Broker, sent: list[Sent], index: int, until: int) -> int | None:
-    """Returns how far the ideal line comes that hears nothing more of this partition."""
+def _within(
+    ideal: _Ideal, broker: Broker, sent: list[Sent], index: int, until: int
+) -> int | None:
+    """Returns how far the ideal line comes by then that hears nothing more of this partition."""
     one = sent[index]
-    ahead = _Ideal(ideal.stay, ideal.out_of_orderness, dict(ideal.clocks))
-    reached = None
+    ahead = replace(ideal, clocks=dict(ideal.clocks))
     for other in sent[index + 1 :]:
         if other.appended_at > until:
             break
         now = broker.answering_time(other.appended_at)
-        reached = _later(reached, ahead.time(now))
+        ahead.go_on(now)
         if other.tp != one.tp:
-            ahead.heard((other.source, other.tp), other.captured_at, now)
-    return _later(reached, ahead.time(broker.answering_time(until)))
+            # It only matters how far its clock is: nothing makes the line wait sooner.
+            ahead.heard((other.source, other.tp), other.captured_at - now, now, until - now, 0)
+    ahead.go_on(broker.answering_time(until))
+    return ahead.reached
 
 
-def _slack(scenario: Scenario, one: Sent, troubles: list[tuple[int, int]]) -> int:
+def _slack(scenario: Scenario, one: Sent, troubled: bool) -> int:
     at = one.appended_at
     slack = 2 * SECOND + scenario.tick + 3 * scenario.latency
-    if any(since - 2 * SECOND <= at <= until + 2 * SECOND for since, until in troubles):
+    if troubled:
         slack += SESSION_TIMEOUT + 2 * SECOND
     for growth in scenario.growths:
         new = one.tp.topic == growth.topic and one.tp.partition < growth.partitions

@@ -26,6 +26,7 @@ class Group:
     Attributes:
         dead: origins of the dead letters.
         troubles: from, until: when partitions were without an owner that works.
+        started: when the first worker was assigned its partitions; 0: not yet.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Group:
         self.dead: set[Origin] = set()
         self.generation = 0
         self.troubles: list[tuple[int, int]] = []
+        self.started = 0
         self._rng = scenario.random("group")
         self._committed: dict[TopicPartition, tuple[int, str]] = {}
         self._members: list[ExtractWorker] = []
@@ -132,6 +134,7 @@ class Group:
                 committed = {tp: self._committed.get(tp) for tp in sorted(shares[member.name])}
                 member.assign(self.generation, committed)
             self._trouble(self._since, now)
+            self.started = self.started or now
         if self._again:
             self.rebalance()
 

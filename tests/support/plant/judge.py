@@ -2,8 +2,9 @@
 
 It finds fault with
 - late: an observation that was entitled to be on time (`entitled`) is late;
-- held: the line has gone silent, and a passage has no decision within window, `idle_timeout`, the
-  spread of the clocks (window and grace at most) and a few seconds;
+- held: the line has gone silent (nothing is sent and nothing befalls it any more), and a passage
+  has no final decision within window, `idle_timeout`, the spread of the clocks (window and grace at
+  most), `max_out_of_orderness` and a few seconds;
 - lost: an observation that is neither evidence of the last revision of a passage, nor late, nor a
   dead letter; or that is more than one of these;
 - conflict: two decisions of one name that differ;
@@ -42,7 +43,10 @@ class Verdict:
 def judge(world: World) -> Verdict:
     """Returns what the line did wrong, and how much it did."""
     usable = [s for s in world.sent if _origin(s) not in world.group.dead]
-    rights = list(entitled(world.scenario, world.broker, usable, world.group.troubles))
+    group = world.group
+    rights = list(
+        entitled(world.scenario, world.broker, usable, group.troubles, group.started)
+    )
     histories = [home.history for home in world.homes]
     late = {origin for history in histories for origin in history.late}
     faults = [
@@ -76,14 +80,33 @@ def _held(world: World) -> Iterator[str]:
     ends += [until for _, until in world.group.troubles]
     ends += [until for _, until in scenario.outages if until <= world.clockwork.now]
     silent = max(ends, default=0)
-    allowed = scenario.stay + scenario.window + scenario.idle_timeout + FEW
+    spread = min(_spread(world, silent), scenario.stay)
+    allowed = scenario.window + scenario.idle_timeout + spread + scenario.out_of_orderness + FEW
     for number, home in enumerate(world.homes):
         if home.step.join.open_passages:
             holding = ", ".join(home.step.watermark.holding())
             yield f"held: home {number} has open passages at the end; {holding}"
+        status: dict[str, str] = {}
         for at, decision in home.history.decisions:
-            if decision.revision == 1 and at > silent + allowed:
-                yield f"held: {decision.unit_id} for {(at - silent) / SECOND:.1f} s of silence"
+            if status.get(decision.passage_id, "provisional") == "provisional":
+                status[decision.passage_id] = decision.status
+                if decision.status == "final" and at > silent + allowed:
+                    yield f"held: {decision.unit_id} for {(at - silent) / SECOND:.1f} s of silence"
+        for passage_id, last in status.items():
+            if last == "provisional":
+                yield f"held: passage {passage_id} has a provisional decision only"
+
+
+def _spread(world: World, silent: int) -> int:
+    """Returns how far apart the clocks are at the end, of the stations that may still count."""
+    ahead: list[int] = []
+    recent: list[int] = []
+    for each in world.sent:
+        clock = each.captured_at - world.broker.answering_time(each.appended_at)
+        ahead.append(clock)
+        if each.appended_at > silent - 2 * world.scenario.stay:
+            recent.append(clock)
+    return max(ahead) - min(recent) if recent else 0
 
 
 def _lost(world: World, late: set[Origin]) -> Iterator[str]:

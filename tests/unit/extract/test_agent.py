@@ -184,8 +184,8 @@ async def test_what_somebody_else_has_read_meanwhile_goes_on_from_the_commit(
     await until(agent.committable)
     await agent.revoke()
     assert await agent.assign(generation, {TP: committed}) == {TP: offset}
-    await until(stage.marks)
-    (source,) = stage.marks()[0].sources
+    await until(lambda: any(m.generation == generation for m in stage.marks()))
+    (source,) = stage.marks()[-1].sources
     assert (source.event_time, source.next_offset) == (T0 + 7, offset)
 
 
@@ -231,6 +231,7 @@ async def test_no_marks_without_an_assignment_or_a_lease(stage: Stage) -> None:
     stage.host.ours = True
     await until(stage.marks)
     await agent.revoke()
+    await settle()  # what has been made is sent
     sent = len(stage.publisher.attempted)
     await settle()
     assert len(stage.publisher.attempted) == sent

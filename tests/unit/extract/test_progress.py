@@ -1,6 +1,6 @@
 """How one worker comes on with its input partitions, and what its marks say of it."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.extract.clocks import ClockConfig
@@ -140,9 +140,10 @@ def test_nothing_known_is_nothing_carried() -> None:
     assert progress().carry() == ""
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=40)
-    | st.from_regex(r"clock -?\d{0,400} (awake|idle|asleep)", fullmatch=True)
+    | st.from_regex(r"clock -?[0-9]{0,400} (awake|idle|asleep)", fullmatch=True)
     | st.just("clock 5 awake")
     | st.just(f"watermark {T0} mark 7")
 )

@@ -166,7 +166,7 @@ def test_within_max_out_of_orderness_a_window_closes_once(
 
 @dataclass
 class Broker:
-    """What survives a crash: the home partition, how far it is committed, and what was published."""
+    """What survives a crash: the home, how far it is committed, and what was published."""
 
     home: list[tuple[Arrival, int]]
     committed: int = 0
