@@ -52,7 +52,8 @@ class StationClocks:
         self._silent: int | None = None
         """The largest `ahead` of those that do not count any more."""
         self.wrong: frozenset[str] = frozenset()
-        """Stations whose clock is wrong, as of the last `event_time`: they hold nobody."""
+        """Stations whose clock is wrong, as of the last `event_time` at the partition's end: there
+        they hold nobody."""
         if carried is not None:
             event_time, awake = carried
             if awake:
@@ -101,12 +102,10 @@ class StationClocks:
             return (None if self._silent is None else self._silent + self._answered), not at_end
         counting = sorted(self._stations.items(), key=lambda item: item[1].ahead)
         # Behind at the end of the partition there is no backlog to wait for: the clock is wrong.
-        late = (
-            wrong_clocks([s.ahead for _, s in counting], self._config.max_source_lag)
-            if at_end
-            else 0
-        )
-        self.wrong = frozenset(source for source, _ in counting[:late] if source != CARRIED)
+        late = 0
+        if at_end:
+            late = wrong_clocks([s.ahead for _, s in counting], self._config.max_source_lag)
+            self.wrong = frozenset(source for source, _ in counting[:late] if source != CARRIED)
         return counting[late][1].ahead + self._answered, True
 
     def _forget(self, source: str) -> None:
