@@ -13,6 +13,7 @@ from typing import Protocol
 from agents.decide.step import DecideStep, Effects, StartingPoint
 from agents.frontier import Frontier
 from agents.host import Host, Publisher
+from agents.join import BEGINNING
 from agents.metrics import Metrics
 from schemas.decision import Decision
 from schemas.errors import Unavailable
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 STEP_MAX = 1_000
 """Records above which a step takes no further batch: a rebalance waits for the step."""
+STALLED_AFTER = 60.0
+"""Seconds without progress of event time after which the log says what holds it."""
 RETRY_AFTER = 1.0
 """Seconds until what could not be read back is tried again."""
 
@@ -216,6 +219,8 @@ class _Home:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
+        self._reached = (BEGINNING, agent.host.wall_ms())
+        """The watermark, and since when it has been there, ms; then 0: the log has said so."""
         self._task = agent.host.spawn(self._run())
 
     def put(self, batch: Batch) -> None:
@@ -281,11 +286,27 @@ class _Home:
         if await agent.publisher.deliver(effects.outgoing, self._is_ours):
             self.frontier.finish(effects.finished)
             agent.count(effects)
+            self._tell_a_stall()
         elif not self._closed:
             # Its state is ahead of what has been published: it is read back with the next
             # assignment, which may not come by itself.
             self.broken = True
             agent.host.rejoin()
+
+    def _tell_a_stall(self) -> None:
+        """Says once what event time waits for, where it has stood still for long."""
+        watermark, now = self.step.watermark, self._agent.host.wall_ms()
+        value, since = self._reached
+        if watermark.value != value:
+            self._reached = (watermark.value, now)
+        elif since and now - since > STALLED_AFTER * 1000 and self.step.join.open_passages:
+            self._reached = (value, 0)
+            log.warning(
+                "Event time of home partition %d has stood still for %.0f s: it waits for %s",
+                self._number,
+                STALLED_AFTER,
+                ", ".join(sorted(self.step.watermark.holding())) or "marks",
+            )
 
     def _is_ours(self) -> bool:
         return not (self._closed or self.broken) and self._agent.host.may_publish()

@@ -52,7 +52,8 @@ class StationClocks:
         self._silent: int | None = None
         """The largest `ahead` of those that do not count any more."""
         self.wrong: frozenset[str] = frozenset()
-        """Stations whose clock is wrong, as of the last `event_time`: they hold nobody."""
+        """Stations whose clock is wrong, as of the last `event_time` at the partition's end: there
+        they hold nobody."""
         if carried is not None:
             event_time, awake = carried
             if awake:
@@ -77,6 +78,10 @@ class StationClocks:
         elif len(self._stations) >= MAX_STATIONS:
             self._forget(next(iter(self._stations)))
         self._stations[source] = _Station(largest - self._answered, until, largest)
+        if live and (carried := self._stations.get(CARRIED)) is not None:
+            # Its stations speak for themselves again; what the take-over took is not made up for.
+            latest = self._answered + self._config.idle_timeout
+            carried.counts_until = min(carried.counts_until, latest)
 
     def answered(self, elapsed: int) -> None:
         """The broker has answered for `elapsed` ms that there is nothing more."""
@@ -97,12 +102,10 @@ class StationClocks:
             return (None if self._silent is None else self._silent + self._answered), not at_end
         counting = sorted(self._stations.items(), key=lambda item: item[1].ahead)
         # Behind at the end of the partition there is no backlog to wait for: the clock is wrong.
-        late = (
-            wrong_clocks([s.ahead for _, s in counting], self._config.max_source_lag)
-            if at_end
-            else 0
-        )
-        self.wrong = frozenset(source for source, _ in counting[:late] if source != CARRIED)
+        late = 0
+        if at_end:
+            late = wrong_clocks([s.ahead for _, s in counting], self._config.max_source_lag)
+            self.wrong = frozenset(source for source, _ in counting[:late] if source != CARRIED)
         return counting[late][1].ahead + self._answered, True
 
     def _forget(self, source: str) -> None:

@@ -6,6 +6,7 @@ nothing: each place says why.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Collection, Coroutine, Mapping
@@ -118,7 +119,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _stopped_set(self) -> None:
         """After a failure elsewhere the thread has ended by itself, and its loop is closed."""
         if self.thread_loop.is_closed():
-            self._stopped.set()
+            with contextlib.suppress(RuntimeError):  # nobody can wait there any more
+                self._stopped.set()
         else:
             super()._stopped_set()
 
