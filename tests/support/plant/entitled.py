@@ -106,12 +106,12 @@ def entitled(
             speaks, for window and grace whatever happens, also beside another's wrong clock.
     """
     ideal = _Ideal(scenario.out_of_orderness, shared=not at_once)
+    # What was on its way when an outage began is so when it ends.
+    felt = [(broker.answering_time(a), broker.answering_time(b)) for a, b in troubles]
     for index, one in enumerate(sent):
         now = broker.answering_time(one.appended_at)
         ideal.go_on(now)
-        troubled = any(
-            since - AROUND <= one.appended_at <= until + AROUND for since, until in troubles
-        )
+        troubled = any(since - AROUND <= now <= until + AROUND for since, until in felt)
         slack = _slack(scenario, one, troubled)
         lasts = scenario.idle_timeout if troubled else scenario.stay
         if one.appended_at < started:  # time stands still until all of this is known of
