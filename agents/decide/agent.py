@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Protocol
 
 from agents.decide.step import DecideStep, Effects, StartingPoint
@@ -15,6 +16,7 @@ from agents.frontier import Frontier
 from agents.host import Host, Publisher
 from agents.join import BEGINNING
 from agents.metrics import Metrics
+from agents.off_loop import off_loop
 from schemas.decision import Decision
 from schemas.errors import Unavailable
 from schemas.record import Batch, Record, TopicPartition
@@ -280,9 +282,8 @@ class _Home:
     async def _work(self, records: Sequence[Record]) -> None:
         agent = self._agent
         self.frontier.deliver(record.offset for record in records)
-        effects: Effects = await asyncio.get_running_loop().run_in_executor(
-            agent.executor, self.step.step, records, agent.host.wall_ms()
-        )
+        work = partial(self.step.step, records, agent.host.wall_ms())
+        effects: Effects = await off_loop(agent.executor, work, len(records))
         if await agent.publisher.deliver(effects.outgoing, self._is_ours):
             self.frontier.finish(effects.finished)
             agent.count(effects)

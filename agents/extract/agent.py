@@ -9,12 +9,14 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 from agents.extract.clocks import ClockConfig
 from agents.extract.progress import Heard, InputProgress, make_mark
 from agents.extract.step import Extracted, ExtractStep
 from agents.host import Host, Publisher
 from agents.metrics import Metrics
+from agents.off_loop import off_loop
 from schemas.errors import RegradeError
 from schemas.mark import encode_mark
 from schemas.record import Batch, Outgoing, TopicPartition
@@ -146,9 +148,8 @@ class ExtractAgent:
             self._host.done(batch)
             return
         step = self._steps[batch.tp.topic]
-        extracted = await asyncio.get_running_loop().run_in_executor(
-            self._executor, step.step, batch.records, self._host.wall_ms()
-        )
+        work = partial(step.step, batch.records, self._host.wall_ms())
+        extracted = await off_loop(self._executor, work, len(batch.records))
         before = self._in_flight.get(batch.tp)
         self._in_flight[batch.tp] = self._host.spawn(self._confirm(batch, extracted, before))
 
