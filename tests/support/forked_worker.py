@@ -60,7 +60,7 @@ class ForkedWorker(WorkerProcess):
         """Waits for its end, expected from now on; returns its exit code, None if it has none."""
         self.told_to_end = True
         deadline = time.monotonic() + within
-        while (code := self.returncode) is None and time.monotonic() < deadline:
+        while (code := self.returncode) is None and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         return code
 
