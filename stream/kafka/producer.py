@@ -176,7 +176,10 @@ class Producer:
                         timestamp_ms=record.timestamp,
                         headers=record.headers,
                     )
-                except KafkaError as error:
+                except (KafkaError, AssertionError) as error:
+                    if isinstance(error, AssertionError):
+                        # What aiokafka says of a partition that has just been deleted.
+                        error = UnknownTopicOrPartitionError(str(error))
                     if isinstance(error, UnknownTopicOrPartitionError):
                         unknown.add(record.topic)
                     delivery = loop.create_future()

@@ -13,8 +13,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from support.decisions import a_decision
 from support.kcat import Kcat
 
-from agents.join import Arrival, Origin
+from agents.join import Arrival
 from schemas.decision import Decision
+from schemas.feature_record import Origin
 from schemas.modality import Modality
 from stream.clients.decision_reader import DecisionReader
 from stream.errors import (

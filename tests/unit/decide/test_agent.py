@@ -90,6 +90,11 @@ class Stage:
         return [out.topic for out in self.publisher.sent]
 
 
+@pytest.fixture(autouse=True)
+def _steps_run_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.off_loop.FEW", 0)
+
+
 @pytest.fixture
 async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     """A decide stage whose steps take as long as `SlowStep.may` is clear."""
