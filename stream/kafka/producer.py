@@ -147,7 +147,7 @@ class Producer:
             confirmed: RecordMetadata = await delivery
         except KafkaError as error:
             log.debug("A record on %s was not confirmed: %r", record.topic, error)
-            if self._producer is not None and not await self._may_pass(record.topic, error):
+            if self._producer is not None and not await self._may_pass(record, error):
                 raise _refusal(record.topic, error) from error
             return None
         return confirmed
@@ -216,7 +216,7 @@ class Producer:
                 f"a record of {len(record.value or b'')} bytes is larger than {record.topic} takes;"
                 " raise its max.message.bytes and start the worker again"
             )
-        elif await self._may_pass(record.topic, error):
+        elif await self._may_pass(record, error):
             self._outage.fails(error)
             return record
         else:
@@ -229,17 +229,18 @@ class Producer:
             log.error("%s; until then its records are dropped (side_topics)", refusal)
         return None
 
-    async def _may_pass(self, topic: str, error: KafkaError) -> bool:
+    async def _may_pass(self, record: Outgoing, error: KafkaError) -> bool:
         if isinstance(
             error,
             UnknownTopicOrPartitionError | NotLeaderForPartitionError | LeaderNotAvailableError,
         ):
             # The client has tried for `ATTEMPT_TIMEOUT`; is there such a topic at all?
-            return await self._exists(topic)
+            return await self._exists(record.topic, record.partition)
         return bool(error.retriable) or isinstance(error, KafkaTimeoutError)
 
-    async def _exists(self, topic: str) -> bool:
-        """Whether the broker lists the topic, or says nothing at all."""
+    async def _exists(self, topic: str, partition: int | None) -> bool:
+        """Whether the broker lists the topic with this partition (a broker that makes topics by
+        itself may have made it anew with fewer), or says nothing at all."""
         now = time.monotonic()
         if self._producer is None or now < self._gone.get(topic, -CHECK_AGAIN) + CHECK_AGAIN:
             return self._producer is None
@@ -249,7 +250,9 @@ class Producer:
             metadata = await self._producer.client.fetch_all_metadata()
         except (KafkaError, OSError):
             return True
-        if not (exists := bool(metadata.partitions_for_topic(topic))):
+        partitions = metadata.partitions_for_topic(topic) or ()
+        exists = bool(partitions) and (partition is None or partition in partitions)
+        if not exists:
             self._gone[topic] = now
         return exists
 
