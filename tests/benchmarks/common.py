@@ -51,10 +51,10 @@ stages = sys.argv[1:]
 sys.exit(run_worker(Settings.load(), *([stages] if stages else [])))
 """
 _TOPICS = """
-import asyncio
-from stream.kafka.topics import create_topics
-from stream.settings import Settings
-asyncio.run(create_topics(Settings.load()))
+import sys
+from stream.cli import main
+sys.argv = ["regrade", "topics", "create"]
+sys.exit(main())
 """
 
 
@@ -101,7 +101,11 @@ class Line:
         self.workers: list[Worker] = []
 
     def __enter__(self) -> "Line":
-        self.python("-c", _TOPICS).wait()
+        with (self.folder / "topics.log").open("wb") as log:
+            code = self.python("-c", _TOPICS, log=log).wait()
+        if code:
+            raise RuntimeError((self.folder / "topics.log").read_text())
+        time.sleep(1)  # not every checkout waits until the topics can be seen
         # Topics that only another checkout's line has keep the time that producers give.
         self.stamp([topic for topic in self.topics.all if topic in self._existing()])
         return self
@@ -297,8 +301,8 @@ class Stations:
         """Sends complete units that were seen at `rate` a second until now; in order of time."""
         sent = [self._units.next() for _ in range(units)]
         began = wall_ms() - 1000 * units / rate - 3000
-        for unit in sent:
-            at = round(began + 1000 * unit.number / rate)
+        for place, unit in enumerate(sent):
+            at = round(began + 1000 * place / rate)
             for step, modality in enumerate(MODALITIES):
                 self.send(unit, modality, at + 300 * step)
         self.flush()
