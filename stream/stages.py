@@ -6,6 +6,7 @@ import gc
 import logging
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -93,7 +94,7 @@ async def _stoppable(work: Coroutine[Any, Any, None]) -> None:
         raise StageFailed(f"something called sys.exit({error.code})") from error
 
 
-class _Stage:
+class _Stage(ABC):
     """What both stages share: a producer, threads, and an agent once it has started."""
 
     def __init__(
@@ -112,8 +113,9 @@ class _Stage:
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self.agent: ExtractAgent | DecideAgent | None = None
 
+    @abstractmethod
     async def make_agent(self, homes: int) -> ExtractAgent | DecideAgent:
-        raise NotImplementedError
+        """Returns the agent, with all that it needs loaded; H is `homes`."""
 
     async def start(self) -> None:
         """Checks the topics, connects and loads."""
