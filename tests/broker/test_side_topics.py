@@ -166,8 +166,8 @@ async def test_best_effort_goes_on_and_counts(
 ) -> None:
     at = {"bootstrap_servers": own_kafka, "side_topics": "best-effort"}
     async with (
-        faulty_line(settings, tmp_path, "forbidden", **at) as forbidden,
-        faulty_line(settings, tmp_path, "deleted", **at) as deleted,
+        faulty_line(settings, tmp_path, "forbidden", metrics=True, **at) as forbidden,
+        faulty_line(settings, tmp_path, "deleted", metrics=True, **at) as deleted,
     ):
         forbid(forbidden, forbidden.topics.dead_letter)
         delete(deleted, deleted.topics.dead_letter)

@@ -23,7 +23,7 @@ async def test_wrong_clocks_hold_nobody_and_make_nobody_late(
 ) -> None:
     """The only desk that writes notes is hours behind; of three cameras two are fast, and one says
     that it is 1970."""
-    async with faulty_line(settings, tmp_path) as line:
+    async with faulty_line(settings, tmp_path, metrics=True) as line:
         units = [f"LT-{number}" for number in range(8)]
         for unit in units:
             line.send(unit, RIGHT)
@@ -77,7 +77,7 @@ async def test_wrong_clocks_hold_nobody_and_make_nobody_late(
 
 
 async def test_a_desk_behind_among_others_is_named(settings: Settings, tmp_path: Path) -> None:
-    async with faulty_line(settings, tmp_path) as line:
+    async with faulty_line(settings, tmp_path, metrics=True) as line:
         for number in range(6):
             line.send(f"LT-{number}")
             [slow] = observe(f"LT-{number}", (Modality.VISUAL,), now_ms() - round(HOURS * 1000))

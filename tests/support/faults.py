@@ -59,7 +59,13 @@ class FaultyLine:
 
 @contextlib.asynccontextmanager
 async def faulty_line(
-    settings: Settings, folder: Path, name: str = "line", *, start: bool = True, **changes: Any
+    settings: Settings,
+    folder: Path,
+    name: str = "line",
+    *,
+    start: bool = True,
+    metrics: bool = False,
+    **changes: Any,
 ) -> AsyncIterator[FaultyLine]:
     """A line of its own with one partition a topic; its worker is ready unless not to `start`."""
     prefix = f"{settings.topic_prefix}{name}."
@@ -67,7 +73,8 @@ async def faulty_line(
         "topic_prefix": prefix,
         "group": f"{prefix}regrade",
         "partitions": 1,
-        "metrics_port": free_ports(1)[0],
+        # Only where they are looked at: the port may be taken by the time that it is served.
+        "metrics_port": free_ports(1)[0] if metrics else None,
     }
     line = settings.model_copy(update=SHORT | own | changes)
     await create_topics(line)

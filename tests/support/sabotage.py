@@ -117,6 +117,9 @@ def marking_task_is_cancelled() -> None:
 def executors() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
+    from agents import off_loop
+
+    off_loop.FEW = 0
     _break(ThreadPoolExecutor, "submit", _raise)
 
 
