@@ -2,7 +2,7 @@
 
 What runs here runs in the consumer's own event loop; `Consumer` in `stream.kafka.transport` calls
 it from the worker's. It reaches into aiokafka's fetcher and coordinator where the public API has
-nothing: each place says why.
+nothing: each place says why. That it is long has this reason: all such places are in one file.
 """
 
 import asyncio

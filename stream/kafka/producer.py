@@ -94,14 +94,6 @@ class Producer:
             producer, self._producer = self._producer, None
             await stop_client(producer)
 
-    def send(self, records: Sequence[Outgoing], ours: Callable[[], bool]) -> asyncio.Task[bool]:
-        """Starts `deliver`; what is sent by later calls goes out behind these records.
-
-        Only an outage longer than `ATTEMPT_TIMEOUT` can change the order among several calls that
-        are under way; the order within one call stays.
-        """
-        return asyncio.create_task(self.deliver(records, ours))
-
     async def deliver(self, records: Sequence[Outgoing], ours: Callable[[], bool]) -> bool:
         """Publishes all records, again and again until each is confirmed.
 

@@ -135,11 +135,6 @@ class StageApp(faust.App):  # type: ignore[misc]
             self.loop.call_soon_threadsafe(self.beacon.root.data._crash, error)
 
     @property
-    def bytes_in_flight(self) -> int:
-        """What has been read and is not done."""
-        return self._consumer_of_ours.budget.used
-
-    @property
     def _consumer_of_ours(self) -> Consumer:
         consumer: Consumer = self.consumer
         return consumer
