@@ -24,6 +24,8 @@ class Record:
     key: bytes | None = field(repr=False)
     value: bytes | None = field(repr=False)
     headers: Headers = field(repr=False, default=())
+    timestamp_type: int = 0
+    """0: its producer gave the timestamp (CreateTime), 1: the broker did (LogAppendTime)."""
 
     @property
     def tp(self) -> TopicPartition:

@@ -71,3 +71,7 @@ class UndecodableDecision(ClientError):
 
 class CollectError(RegradeError):
     """There is nothing to collect for training, or no way to read or to write it."""
+
+
+class RecordingError(RegradeError):
+    """A recording cannot be read or written as asked."""
