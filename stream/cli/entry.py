@@ -17,6 +17,7 @@ from stream.cli import (
     demo,
     evaluate,
     publish,
+    record,
     settings,
     simulate,
     topics,
@@ -44,6 +45,9 @@ app.command(epilog="Example: regrade simulate --units 1000 --rate 50 --dropout 0
 app.command(epilog="Example: regrade publish LT-000017 lid.jpg --source cam-2")(publish.publish)
 app.command(epilog="Example: regrade decisions --from-beginning --no-follow --json")(
     decisions.decisions
+)
+app.command(epilog="Example: regrade record monday --from now --until 2026-11-25T18:00:00Z")(
+    record.record
 )
 app.command(epilog="Example: regrade collect --out collected.safetensors --limit 10000")(
     collect.collect
