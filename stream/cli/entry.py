@@ -15,6 +15,7 @@ from stream.cli import (
     collect,
     decisions,
     demo,
+    diff,
     evaluate,
     publish,
     record,
@@ -49,6 +50,7 @@ app.command(epilog="Example: regrade decisions --from-beginning --no-follow --js
 app.command(epilog="Example: regrade record monday --from now --until 2026-11-25T18:00:00Z")(
     record.record
 )
+app.command(epilog="Example: regrade diff yesterday/ today/ --html changes.html")(diff.diff)
 app.command(epilog="Example: regrade collect --out collected.safetensors --limit 10000")(
     collect.collect
 )
