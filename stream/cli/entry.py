@@ -15,8 +15,10 @@ from stream.cli import (
     collect,
     decisions,
     demo,
+    diff,
     evaluate,
     publish,
+    record,
     settings,
     simulate,
     topics,
@@ -45,6 +47,10 @@ app.command(epilog="Example: regrade publish LT-000017 lid.jpg --source cam-2")(
 app.command(epilog="Example: regrade decisions --from-beginning --no-follow --json")(
     decisions.decisions
 )
+app.command(epilog="Example: regrade record monday --from now --until 2026-11-25T18:00:00Z")(
+    record.record
+)
+app.command(epilog="Example: regrade diff yesterday/ today/ --html changes.html")(diff.diff)
 app.command(epilog="Example: regrade collect --out collected.safetensors --limit 10000")(
     collect.collect
 )

@@ -15,7 +15,7 @@ from stream.replay.recording.blocks import Damage, read_blocks, read_partitions
 
 NAME = "manifest.json"
 
-_FOLDER = re.compile(r"(.+)-(\d+)")
+_NAME = re.compile(r"(.+)-(\d+)/\d{20}\.avro")
 
 
 @dataclass(slots=True)
@@ -112,9 +112,14 @@ class Manifest:
         new.replace(folder / NAME)
 
 
-def file_name(record: Record) -> str:
-    """Returns the name of the file that begins with a record, as Kafka names its segments."""
-    return f"{record.topic}-{record.partition}/{record.offset:020}.avro"
+def file_name(tp: TopicPartition, offset: int) -> str:
+    """Returns the name of a partition's file from an offset on, as Kafka names its segments."""
+    return f"{tp.topic}-{tp.partition}/{offset:020}.avro"
+
+
+def first_offset(name: str) -> int:
+    """Returns the offset from which on a file is."""
+    return int(Path(name).stem)
 
 
 def recorded_files(folder: Path) -> dict[str, TopicPartition]:
@@ -125,11 +130,9 @@ def recorded_files(folder: Path) -> dict[str, TopicPartition]:
     """
     if not folder.is_dir():
         raise RecordingError(f"there is no folder {folder}")
-    found = {}
-    for path in sorted(folder.glob("*/*.avro")):
-        if name := _FOLDER.fullmatch(path.parent.name):
-            found[f"{path.parent.name}/{path.name}"] = TopicPartition(name[1], int(name[2]))
-    return found
+    names = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*.avro"))
+    parts = ((name, _NAME.fullmatch(name)) for name in names)
+    return {name: TopicPartition(part[1], int(part[2])) for name, part in parts if part}
 
 
 def topics_of(

@@ -18,6 +18,7 @@ from stream.replay.recording.manifest import (
     Span,
     describe,
     file_name,
+    first_offset,
     recorded_files,
     topics_of,
 )
@@ -36,7 +37,6 @@ class _File:
     size: int = 0
     block: list[bytes] = field(default_factory=list)
     block_bytes: int = 0
-    first_time: int = 0
 
 
 class RecordingWriter:
@@ -48,8 +48,8 @@ class RecordingWriter:
     Args:
         path: a folder that is made, or is empty.
         partitions: the partition count of every topic, by its name.
-        max_file_bytes: a file that has become this large is finished, and another begun.
-        max_file_ms: the same when a record is this much younger than the file's first.
+        max_file_bytes: a file that is this large is finished, and another begun.
+        max_file_ms: the same when a record is this much younger than the file's oldest.
         block_bytes: of each partition in memory, uncompressed, until `flush`.
         resume: go on with the recording in the folder. What a crash cut off at the end of its
             files is removed; `next_offsets` tells what to write next.
@@ -75,7 +75,8 @@ class RecordingWriter:
         self._block_bytes = block_bytes
         self._finished: dict[str, FileEntry] = {}
         self._open: dict[TopicPartition, _File] = {}
-        self._last: dict[TopicPartition, int] = {}
+        self.next_offsets: dict[TopicPartition, int] = {}
+        """What is to be written next of each partition that was begun."""
         path.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path)
         try:
@@ -84,10 +85,13 @@ class RecordingWriter:
             os.close(self._lock)
             raise
 
-    @property
-    def next_offsets(self) -> dict[TopicPartition, int]:
-        """One more than the last offset of each partition that has been written."""
-        return {tp: offset + 1 for tp, offset in self._last.items()}
+    def begin(self, tp: TopicPartition, offset: int) -> None:
+        """Says from which offset on a partition is recorded, so that a recording that is resumed
+        knows it even where no record has come. Without it a partition begins at its first record.
+        """
+        file = self._open[tp] = _File(file_name(tp, offset))
+        self.next_offsets[tp] = offset
+        self._append(file, b"")
 
     def write(self, record: Record) -> None:
         """Adds a record; `flush` and `close` see to it that it is in the file.
@@ -96,22 +100,23 @@ class RecordingWriter:
             RecordingError: an offset of its partition is not larger than the last.
         """
         tp = record.tp
-        if record.offset <= self._last.get(tp, -1):
+        if record.offset < self.next_offsets.get(tp, 0):
             raise RecordingError(
-                f"{tp.topic}[{tp.partition}]@{record.offset} comes after offset {self._last[tp]};"
-                " offsets of a recording must rise"
+                f"{tp.topic}[{tp.partition}] gives offset {record.offset} where"
+                f" {self.next_offsets[tp]} or a later one must follow; if the topic has been made"
+                " anew, record it into another folder"
             )
         file = self._open.get(tp)
         if file is not None and self._is_full(file, record):
             self._finish(tp)
             file = None
         if file is None:
-            file = self._open[tp] = _File(file_name(record), first_time=record.timestamp)
+            file = self._open[tp] = _File(file_name(tp, record.offset))
         encoded = encode_record(record)
         file.block.append(encoded)
         file.block_bytes += len(encoded)
         file.span.add(record)
-        self._last[tp] = record.offset
+        self.next_offsets[tp] = record.offset + 1
         if file.block_bytes >= self._block_bytes:
             self._write_block(file)
 
@@ -142,7 +147,7 @@ class RecordingWriter:
         old, names = Manifest.read(self.path), recorded_files(self.path)
         if (names or old is not None) and not resume:
             raise RecordingError(
-                f"there is a recording in {self.path} already; give another folder, or resume it"
+                f"there is a recording in {self.path} already; give another folder, or resume it (--resume)"
             )
         for topic, count in topics_of(self.path, old, names).items():
             self.topics[topic] = max(self.topics.get(topic, 0), count)
@@ -155,11 +160,12 @@ class RecordingWriter:
                 if name == last[tp] and end < entry.size:
                     os.truncate(path, end)
                     entry = describe(self.path, name, tp)[0]
-                if not entry.span.records:
-                    path.unlink()
-                    continue
-            self._finished[name] = entry
-            self._last[tp] = max(self._last.get(tp, -1), entry.span.last_offset or 0)
+            if entry.span.last_offset is not None:
+                self._finished[name] = entry
+                self.next_offsets[tp] = entry.span.last_offset + 1
+            elif name == last[tp]:
+                os.truncate(path, 0)
+                self.begin(tp, first_offset(name))
         self._write_manifest()
 
     def _is_full(self, file: _File, record: Record) -> bool:
@@ -167,27 +173,29 @@ class RecordingWriter:
             return True
         return (
             self._max_file_ms is not None
-            and record.timestamp - file.first_time >= self._max_file_ms
+            and file.span.earliest is not None
+            and record.timestamp - file.span.earliest >= self._max_file_ms
         )
 
     def _write_block(self, file: _File) -> None:
-        if not file.block:
-            return
-        data = encode_block(file.block)
+        if file.block:
+            self._append(file, encode_block(file.block))
+            file.block, file.block_bytes = [], 0
+
+    def _append(self, file: _File, data: bytes) -> None:
         path = self.path / file.name
         if not file.size:
-            path.parent.mkdir(exist_ok=True)
             data = encode_header(self.topics) + data
         try:
+            path.parent.mkdir(exist_ok=True)
             with path.open("ab") as out:
                 out.write(data)
         except OSError as error:
             if path.exists():
-                os.truncate(path, file.size)  # a disk that is full takes a part
+                os.truncate(path, file.size)  # a disk that is full has taken a part
             raise RecordingError(f"cannot write {path}: {error.strerror}") from error
         file.sha256.update(data)
         file.size += len(data)
-        file.block, file.block_bytes = [], 0
 
     def _finish(self, tp: TopicPartition, *, manifest: bool = True) -> None:
         file = self._open.pop(tp)

@@ -234,11 +234,37 @@ def test_it_is_resumed_after_a_cut(tmp_path: Path) -> None:
     assert Manifest.of(path) == manifest
 
 
+def test_a_partition_without_records_is_resumed_where_it_began(tmp_path: Path) -> None:
+    path, quiet = tmp_path / "rec", TopicPartition("units.quiet", 3)
+    writer = RecordingWriter(path, partitions=PARTITIONS)
+    writer.begin(quiet, 77)
+    os.close(writer._lock)  # as a kill does
+    for cut in (0, 100, None):
+        (file,) = path.glob("units.quiet-3/*.avro")
+        file.write_bytes(file.read_bytes()[:cut])
+        (path / "manifest.json").unlink()
+        with RecordingWriter(path, partitions=PARTITIONS, resume=True) as writer:
+            assert writer.next_offsets == {quiet: 77}
+        recording = Recording(path)
+        assert (list(recording.records()), recording.damage) == ([], ())
+    with RecordingWriter(path, partitions=PARTITIONS, resume=True) as writer:
+        writer.write(Record(*quiet, 80, 5, None, None))
+    assert [record.offset for record in Recording(path).records()] == [80]
+
+
+def test_files_end_by_time(tmp_path: Path) -> None:
+    write(tmp_path / "rec", some_records(300), max_file_ms=500)
+    manifest = Manifest.read(tmp_path / "rec")
+    assert manifest is not None
+    assert len(manifest.files) > 20
+    assert all(e.span.latest - e.span.earliest < 550 for e in manifest.files.values())  # type: ignore[operator]
+
+
 def test_what_a_writer_refuses(tmp_path: Path) -> None:
     path, given = tmp_path / "rec", some_records(3)
     with RecordingWriter(path, partitions=PARTITIONS) as writer:
         writer.write(given[0])
-        with pytest.raises(RecordingError, match="offsets of a recording must rise"):
+        with pytest.raises(RecordingError, match="or a later one must follow"):
             writer.write(given[0])
         with pytest.raises(RecordingError, match="another process is writing"):
             RecordingWriter(path, partitions=PARTITIONS, resume=True)
