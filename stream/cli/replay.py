@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from stream.cli.options import Bootstrap, Json, Prefix
+from stream.cli.options import Bootstrap, Json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,16 +51,18 @@ def replay(
         bool, typer.Option("--loop", help="Again and again.", rich_help_panel=CLUSTER)
     ] = False,
     topics: Annotated[
-        list[str] | None,
+        str | None,
         typer.Option(
-            help="Recorded topics, or patterns such as '*'. [default: what stations sent]",
+            help="Recorded topics or patterns such as '*', by commas. [default: of observations]",
             show_default=False,
             rich_help_panel=CLUSTER,
         ),
     ] = None,
     units: Annotated[
-        list[str] | None,
-        typer.Option(help="Only these units, or patterns.", rich_help_panel=CLUSTER),
+        str | None,
+        typer.Option(
+            help="Only these units, names or patterns, by commas.", rich_help_panel=CLUSTER
+        ),
     ] = None,
     remap: Annotated[
         list[str] | None,
@@ -120,10 +122,9 @@ def replay(
         ),
     ] = None,
     source: Annotated[
-        str | None,
+        Literal["raw", "features"] | None,
         typer.Option(
             "--from",
-            metavar="raw|features",
             help="[default: features where they fit the model]",
             show_default=False,
             rich_help_panel=OFFLINE,
@@ -148,9 +149,7 @@ def replay(
 
     if offline != (out is not None):
         raise typer.BadParameter("--offline and --out DIR belong together")
-    if source not in (None, "raw", "features"):
-        raise typer.BadParameter(f"--from is raw or features, not {source}")
-    span = {"start": _time(start), "end": _time(end)}
+    span = {"start": _time("--start", start), "end": _time("--end", end)}
     settings = Settings.load(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
     began = time.monotonic()
     if out is not None:
@@ -162,7 +161,7 @@ def replay(
                 settings,
                 recording,
                 out,
-                source=source,  # type: ignore[arg-type]
+                source=source,
                 threads=threads,
                 batch=batch,
                 progress=progress,
@@ -178,8 +177,8 @@ def replay(
 
     player = Player(_rate(rate), paused=start_paused)
     plan = Plan(
-        topics=topics or (),
-        units=units or (),
+        topics=_listed(topics),
+        units=_listed(units),
         remap=dict(_renamed(each) for each in remap or ()),
         shift_to_now=shift_to_now,
         rekey=rekey,
@@ -297,13 +296,14 @@ def _renamed(text: str) -> tuple[str, str]:
     return old, new
 
 
-def _time(text: str | None) -> int | None:
-    """Reads ms since 1970 or ISO 8601."""
+def _listed(text: str | None) -> list[str]:
+    return [] if text is None else [name.strip() for name in text.split(",")]
+
+
+def _time(option: str, text: str | None) -> int | None:
     from schemas.times import parse_time
 
-    if text is None or text.isdecimal():
-        return None if text is None else int(text)
-    return parse_time("the time", text)
+    return None if text is None else parse_time(option, text)
 
 
 def _clock(ms: int) -> str:
