@@ -12,7 +12,6 @@ import typer
 from stream.cli import (
     bench,
     broker,
-    collect,
     decisions,
     demo,
     diff,
@@ -55,9 +54,6 @@ app.command(epilog="Example: regrade replay monday --offline --out monday-again 
     replay.replay
 )
 app.command(epilog="Example: regrade diff yesterday/ today/ --html changes.html")(diff.diff)
-app.command(epilog="Example: regrade collect --out collected.safetensors --limit 10000")(
-    collect.collect
-)
 app.command(epilog="Example: regrade train --out w.safetensors --checkpoint run.ckpt --resume")(
     train.train
 )

@@ -22,7 +22,7 @@ COMMANDS = [
     ["publish"],
     ["decisions"],
     ["diff"],
-    ["collect"],
+    ["replay"],
     ["train"],
     ["evaluate"],
     ["bench", "circuit"],
