@@ -6,6 +6,7 @@ records, some processes extract while one joins and decides. What is written dep
 number of processes nor the size of batches.
 """
 
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +33,8 @@ from stream.replay.extracting import passed_on
 from stream.replay.recorded_line import BATCH, RecordedLine, Source
 from stream.replay.recording import Damage, FileEntry, Manifest, Recording, RecordingWriter
 from stream.settings import Settings
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int], None]
 """Told how many records have been replayed so far."""
@@ -79,6 +82,13 @@ def replay_offline(
     line = RecordedLine.of(settings, path, source, batch=batch, start=start, end=end)
     if out.exists() and any(out.iterdir()):
         raise RecordingError(f"{out} is not empty; give another folder")
+    if (lived := line.other_window()) is not None:
+        log.warning(
+            "The line had a window of %g s, the settings have %g s: set what it had"
+            " (REGRADE_WINDOW, REGRADE_GRACE, ...), or decisions differ for that alone",
+            lived,
+            settings.window,
+        )
     if line.source == "features" and min(threads, line.homes) > 1:
         return _in_processes(line, out, min(threads, line.homes), progress)
     return _decide(line, range(line.homes), out, progress, threads - 1)

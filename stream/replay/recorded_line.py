@@ -12,9 +12,10 @@ from schemas.feature_record import decode_feature_record
 from schemas.mark import is_mark
 from schemas.record import Record
 from stream.errors import RecordingError
+from stream.kafka.memory import our_decision
 from stream.kafka.topics import Topics
 from stream.replay.recording import Recording
-from stream.settings import Settings
+from stream.settings import Settings, ms
 
 Source = Literal["raw", "features"]
 
@@ -73,6 +74,17 @@ class RecordedLine:
     @property
     def topics(self) -> Topics:
         return Topics.of(self.settings)
+
+    def other_window(self) -> float | None:
+        """Returns the window that the line had, s, by its decisions, where the settings have
+        another one."""
+        recording = Recording(self.path)
+        names = [self.topics.decisions] if self.topics.decisions in recording.topics else []
+        for record in recording.records(names):
+            if (decision := our_decision(record, tell=False)) is not None:
+                lived = (decision.passage.deadline - decision.passage.opened_at).total_seconds()
+                return None if ms(lived) == self.settings.window_ms else lived
+        return None
 
     def batches(
         self, recording: Recording, topics: Collection[str], partitions: Collection[int] | None

@@ -1,5 +1,6 @@
 """Offline replays: what is written depends on the recording alone."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,6 +145,19 @@ def test_it_is_read_from_features_where_they_fit_the_model(
     assert RecordedLine.of(Settings(), alone).source == "features", "there is nothing else"
     with pytest.raises(RecordingError, match="has no raw topic of this line; it has plant"):
         RecordedLine.of(Settings(), alone, "raw")
+
+
+def test_another_window_than_the_line_had_is_told(
+    replayed: Path, path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert RecordedLine.of(Settings(), path).other_window() is None, "it has no decisions"
+    both = tmp_path / "both"
+    shutil.copytree(path, both)
+    for folder in replayed.glob("*decisions-*"):
+        shutil.copytree(folder, both / folder.name)
+    assert RecordedLine.of(Settings(), both).other_window() is None
+    replay_offline(Settings(window=45.0), both, tmp_path / "out", end=T0)
+    assert "The line had a window of 60 s, the settings have 45 s" in caplog.text
 
 
 def test_what_is_no_recording_of_a_line_is_refused(path: Path, tmp_path: Path) -> None:
