@@ -75,3 +75,7 @@ class CollectError(RegradeError):
 
 class RecordingError(RegradeError):
     """A recording cannot be read or written as asked."""
+
+
+class DiffError(RegradeError):
+    """A set of decisions that is to be compared is not there, or cannot be read."""

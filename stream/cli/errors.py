@@ -1,5 +1,7 @@
 """What goes wrong, as one line that says what to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -14,8 +16,27 @@ USAGE = 2
 _CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
 
 
+class Ended(Exception):
+    """A command failed with an exit code of its own; what it failed with is the cause."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@contextmanager
+def ended_with(code: int) -> Iterator[None]:
+    """Gives this exit code to whatever is raised within, where 1 has a meaning of its own."""
+    try:
+        yield
+    except Exception as error:
+        raise Ended(code) from error
+
+
 def describe(error: BaseException) -> str:
     """One line on an error that ended a command; empty where help has already been shown."""
+    if isinstance(error, Ended) and error.__cause__ is not None:
+        error = error.__cause__
     if isinstance(error, _CLICK_ERROR):
         return _usage(error)
     if isinstance(error, typer.Abort):
@@ -32,6 +53,8 @@ def describe(error: BaseException) -> str:
 
 
 def exit_code(error: BaseException) -> int:
+    if isinstance(error, Ended):
+        return error.code
     return USAGE if isinstance(error, _CLICK_ERROR) else 1
 
 

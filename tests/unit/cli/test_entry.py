@@ -21,6 +21,7 @@ COMMANDS = [
     ["simulate"],
     ["publish"],
     ["decisions"],
+    ["diff"],
     ["collect"],
     ["train"],
     ["evaluate"],

@@ -1,0 +1,109 @@
+"""A report as JSON has it, and differences in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stream.replay.diff.compare import ABSENT, Pair, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What was read of one set."""
+
+    name: str
+    decisions: int
+    repeats: int
+    """Decisions that came again, or whose revision had come before."""
+    skipped: int
+    """Records that are no decisions."""
+    damage: Sequence[str]
+    """What of a recording could not be read."""
+
+
+def in_words(pair: Pair) -> str:
+    """Returns what differs in a stay, in one line."""
+    if pair.a is None or pair.b is None:
+        return f"only {'B' if pair.a is None else 'A'} decided it"
+    return "; ".join(
+        f"{aspect} {_brief(one)} → {_brief(other)}" for aspect, (one, other) in pair.changes.items()
+    )
+
+
+def warnings(side: Side) -> list[str]:
+    """Returns what makes a comparison with this set less than whole."""
+    skipped = f"{side.name}: {side.skipped:,} records are no decisions and were passed over"
+    damage = [f"{side.name} is damaged: {piece}" for piece in side.damage]
+    return [skipped] * bool(side.skipped) + damage
+
+
+def pair_json(pair: Pair) -> dict[str, Any]:
+    """Returns a stay as JSON has it."""
+    return {
+        "unit_id": pair.either.unit_id,
+        "a": _side_json(pair, 0),
+        "b": _side_json(pair, 1),
+        "value": round(pair.gain.money, 2),
+        "co2_kg": round(pair.gain.co2, 2),
+        "changes": {name: {"a": one, "b": other} for name, (one, other) in pair.changes.items()},
+    }
+
+
+def report_json(report: Report, a: Side, b: Side) -> dict[str, Any]:
+    """Returns a report as JSON has it."""
+    gained, lost = report.gained, report.lost
+    return {
+        "same": report.same,
+        "a": _counts(a),
+        "b": _counts(b),
+        "pairs": report.pairs,
+        "different": report.different,
+        "only_a": report.only_a,
+        "only_b": report.only_b,
+        "awaited": report.awaited,
+        "aspects": dict(report.aspects.most_common()),
+        "options": [
+            {"a": one, "b": other, "stays": count}
+            for (one, other), count in sorted(report.options.items())
+        ],
+        "currency": report.currency,
+        "gained": {"value": round(gained.money, 2), "co2_kg": round(gained.co2, 2)},
+        "lost": {"value": round(lost.money, 2), "co2_kg": round(lost.co2, 2)},
+        "worst": [pair_json(pair) for pair in report.worst],
+    }
+
+
+def options_of(report: Report) -> list[str]:
+    """Returns the options that the sides chose, the absent one last."""
+    found = {option for both in report.options for option in both}
+    return sorted(found, key=lambda option: (option == ABSENT, option))
+
+
+def _counts(side: Side) -> dict[str, Any]:
+    return {
+        "source": side.name,
+        "decisions": side.decisions,
+        "repeats": side.repeats,
+        "skipped": side.skipped,
+        "damage": list(side.damage),
+    }
+
+
+def _side_json(pair: Pair, side: int) -> dict[str, Any] | None:
+    facts = (pair.a, pair.b)[side]
+    if facts is None:
+        return None
+    return {
+        "passage_id": facts.passage_id,
+        "revision": facts.revision,
+        "option": facts.option,
+        "confidence": facts.confidence,
+    }
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
