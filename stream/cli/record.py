@@ -57,6 +57,7 @@ def record(
     nothing is missing or twice.
     """
     from stream.cli.signals import until_terminated
+    from stream.kafka.quiet import quieten_client
     from stream.replay.record import Recorder
     from stream.settings import Settings
 
@@ -73,6 +74,7 @@ def record(
         max_file_ms=None if file_minutes is None else round(file_minutes * 60_000),
         resume=resume,
     )
+    quieten_client()
     started = time.monotonic()
     # Ctrl-C is how it ends, and no failure.
     with suppress(KeyboardInterrupt):

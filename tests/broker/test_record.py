@@ -7,10 +7,13 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from confluent_kafka import TopicPartition as Deleted
+from confluent_kafka.admin import AdminClient, NewPartitions
 from support.kcat import Kcat
 from support.null_workers import until
 
@@ -19,6 +22,7 @@ from schemas.record import Record
 from stream.errors import MissingTopicError, RecordingError
 from stream.kafka.connection import client_options
 from stream.kafka.topics import Topics
+from stream.replay import record
 from stream.replay.record import BEGINNING, END, Place, Recorder
 from stream.replay.recording import Recording
 from stream.settings import PREFIX, Settings
@@ -134,6 +138,39 @@ async def test_from_now_on(settings: Settings, topics: Topics, tmp_path: Path) -
     sent = await send(settings, some(topics, 30, first=50))
     await asyncio.wait_for(recording, 20)
     assert read(tmp_path / "rec") == by_place(sent)
+
+
+@pytest.mark.real_kafka
+async def test_partitions_that_are_added_are_recorded_from_their_beginning(
+    settings: Settings, topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "PARTITION_SECONDS", 0.3)
+    topic, path = topics.observations[0], tmp_path / "rec"
+    recorder = Recorder(settings, path, topics=[topic], start=END, count=60)
+    recording = asyncio.create_task(recorder.run())
+    await until(lambda: (path / f"{topic}-5").exists())
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    admin.create_partitions([NewPartitions(topic, 7)])[topic].result(20)
+    sent = [r for r in some(topics, 300) if r.topic == topic][:30]
+    sent += [replace(r, partition=6) for r in sent]
+    sent = await send(settings, sent)
+    await asyncio.wait_for(recording, 20)
+    assert read(path) == by_place(sent)
+    assert Recording(path).topics == {topic: 7}
+
+
+@pytest.mark.real_kafka
+async def test_what_was_deleted_before_it_was_recorded_is_told(
+    settings: Settings, topics: Topics, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic, path = topics.observations[0], tmp_path / "rec"
+    sent = await send(settings, [replace(r, topic=topic, partition=0) for r in some(topics, 9)])
+    await Recorder(settings, path, topics=[topic], until=Place("offset", 4), idle=1).run()
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    admin.delete_records([Deleted(topic, 0, 7)])[Deleted(topic, 0)].result(20)
+    await Recorder(settings, path, topics=[topic], until=END, resume=True).run()
+    assert read(path) == [*sent[:4], *sent[7:]]
+    assert f"{topic}[0] has no offsets 4 to 6 any more" in caplog.text
 
 
 @pytest.mark.real_kafka
