@@ -2,16 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from itertools import chain
+from typing import Annotated
 
 import typer
 
 from stream.cli.options import Bootstrap, Json, Prefix
-
-if TYPE_CHECKING:
-    from stream.demo.line import Line
-    from stream.settings import Settings
 
 
 def simulate(
@@ -50,10 +46,13 @@ def simulate(
     The same seed gives the same laptops and the same faults. Everything that was sent has been
     confirmed by the broker when the command ends well.
     """
+    from rich.progress import MofNCompleteColumn, Progress
+
     from agents.lab.simulator import LinePlan, LineTiming
-    from stream.cli.output import result
+    from stream.cli.output import err, result
     from stream.cli.signals import until_terminated
     from stream.demo.line import Line
+    from stream.demo.send import send_line
     from stream.kafka.topics import Topics
     from stream.settings import Settings
 
@@ -66,49 +65,30 @@ def simulate(
     retired_ms = settings.window_ms + settings.grace_ms + settings.max_out_of_orderness_ms
     late_by_ms = max(2 * retired_ms, 600_000)
     line = Line(plan, Topics.of(settings), foreign_keys, damaged, late, late_by_ms)
-    sent = 0
 
-    def on_sent() -> None:
-        nonlocal sent
-        sent += 1
-
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    progress = Progress(*columns, console=err(), disable=as_json)
+    bar = progress.add_task("records sent", total=line.total)
+    items = chain(line.timely(), line.overdue)
+    sending = send_line(settings, items, lambda *_: progress.advance(bar))
     try:
-        asyncio.run(until_terminated(_send(settings, line, on_sent, quiet=as_json)))
+        with progress:
+            asyncio.run(until_terminated(sending))
     finally:
-        figures = {
-            "records": sent,
-            "of": line.total,
-            "units": units,
-            "passages": len(line.passages),
-            "observations": sum(len(stay.observations) for stay in line.passages),
-            "damaged": damaged,
-            "late": late,
-            "foreign_stations": sorted(line.foreign_sources),
-        }
+        sent = int(progress.tasks[0].completed)
         if as_json:
+            figures = {
+                "records": sent,
+                "of": line.total,
+                "units": units,
+                "passages": len(line.passages),
+                "observations": sum(len(stay.observations) for stay in line.passages),
+                "damaged": damaged,
+                "late": late,
+                "foreign_stations": sorted(line.foreign_sources),
+            }
             result(figures)
         else:
-            whole = "" if sent == line.total else f" of {line.total}, then it was stopped"
-            typer.echo(f"{sent} records of {units} units were sent{whole}.")
+            stopped = "" if sent == line.total else ", then it was stopped"
+            typer.echo(f"{sent} of {line.total} records were sent{stopped}.")
     return 0
-
-
-async def _send(
-    settings: "Settings", line: "Line", on_sent: Callable[[], None], *, quiet: bool
-) -> None:
-    from itertools import chain
-
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    from stream.cli.output import err
-    from stream.demo.send import send_line
-
-    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err(), disable=quiet) as progress:
-        bar = progress.add_task("records sent", total=line.total)
-
-        def advance(*_: object) -> None:
-            on_sent()
-            progress.advance(bar)
-
-        await send_line(settings, chain(line.timely(), line.overdue), advance)

@@ -13,8 +13,7 @@ from schemas.decision import Option
 from stream.demo.tally import Tally, percentiles
 from stream.demo.words import finding, seen
 
-LATEST = 6
-"""Decisions that are shown."""
+LATEST = 6  # decisions that are shown
 COLOURS = dict(zip(Option, ("green", "cyan", "blue", "magenta", "yellow", "red"), strict=True))
 
 
@@ -23,10 +22,8 @@ def board(title: str, tally: Tally) -> RenderableType:
     progress, options = Table.grid(padding=(0, 1)), Table.grid(padding=(0, 1))
     decided = list(tally.decided.values())
     counts = Counter(decision.routing.option for decision in decided)
-    for label, done, total in (
-        ("sent", tally.sent, tally.records),
-        ("decided", len(decided), tally.units),
-    ):
+    bars = ("sent", tally.sent, tally.records), ("decided", len(decided), tally.units)
+    for label, done, total in bars:
         progress.add_row(label, ProgressBar(max(total, 1), done, width=40), f"{done} of {total}")
     for option, colour in COLOURS.items():
         bar = ProgressBar(max([1, *counts.values()]), counts[option], width=16)

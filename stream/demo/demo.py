@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -54,15 +54,11 @@ FRAME = 0.25
 
 
 async def run_demo(plan: LinePlan, count: int, console: Console) -> dict[str, Any]:
-    """Runs the main job once, from an empty broker to the audit, and returns its summary.
+    """Runs `plan`, from an empty broker to the audit, with `count` workers; returns its summary.
 
-    Whatever happens, broker and workers have ended when it returns, and its folder is gone unless
-    something failed: then it stays, for its logs.
-
-    Args:
-        plan: it starts when workers are ready, whatever it says.
-        count: of worker processes.
-        console: shows what has been set up, and the live board.
+    The plan starts when the workers are ready, whatever it says. Whatever happens, broker and
+    workers have ended in the end, and their folder is gone unless something failed: then it stays,
+    for its logs.
 
     Raises:
         RegradeError: the broker or a worker failed.
@@ -127,10 +123,9 @@ async def _cross(settings: Settings, line: Line, tally: Tally) -> None:
 
 async def _patiently(done: Callable[[], bool]) -> None:
     """Waits for it, though not for ever: then the audit says what is missing."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE):
-            while not done():  # noqa: ASYNC110 (of what is counted nobody tells)
-                await asyncio.sleep(0.1)
+    deadline = time.monotonic() + PATIENCE
+    while not done() and time.monotonic() < deadline:  # noqa: ASYNC110 (nobody tells of counts)
+        await asyncio.sleep(0.1)
 
 
 async def _supervise(workers: Sequence[Child], broker: EmbeddedBroker, live: Live) -> None:

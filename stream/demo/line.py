@@ -123,7 +123,6 @@ class Line:
             unit = stays[number % len(stays)].unit
             modality = MODALITIES[number % len(MODALITIES)]
             name = f"{unit.unit_id}/earlier-{number}/{modality}"
-            at, source = self.plan.start_ms - self.late_by_ms, STATIONS[modality][0]
-            payload = unit.payload(modality, take=100 + number)
-            seen.append(Observation(unit.unit_id, name, at, source, payload))
+            at_ms, payload = self.plan.start_ms - self.late_by_ms, unit.payload(modality, take=100)
+            seen.append(Observation(unit.unit_id, name, at_ms, STATIONS[modality][0], payload))
         return tuple(seen)

@@ -17,8 +17,6 @@ from stream.kafka.partitioner import home_partition
 from stream.kafka.topics import Topics
 from stream.settings import Settings, ms
 
-BATCH_BYTES = 512 * 1024
-
 
 async def send_line(
     settings: Settings, items: Iterator[Item], on_sent: Callable[[Item, float], None]
@@ -42,7 +40,7 @@ async def send_line(
         **client_options(settings),
         acks="all",
         linger_ms=ms(settings.producer_linger),
-        max_batch_size=BATCH_BYTES,
+        max_batch_size=512 * 1024,
         max_request_size=topics.message_bytes(topics.observations[0], settings.limits),
     )
     deliveries: deque[asyncio.Future[Any]] = deque()

@@ -56,14 +56,13 @@ def summary(
 
 def show(found: dict[str, Any], console: Console) -> None:
     """Prints a summary for people, under the names that it has for programs."""
-    faults = [*found["worker_faults"], *chain(*found["examples"].values())]
     console.out(f"{found['units']} returned laptops crossed the line. What became of them:")
     table = Table.grid(padding=(0, 2))
     for name, value in found.items():
         if name not in ("ok", "worker_faults", "examples"):
             table.add_row("", name.replace("_", " "), _words(value))
     console.print(table)
-    for fault in faults:
+    for fault in (*found["worker_faults"], *chain(*found["examples"].values())):
         console.out(f"  {fault}")
     console.out("Everything is as it should be." if found["ok"] else "A failure: exit code 1.")
 

@@ -79,10 +79,7 @@ class Tally:
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float | None]:
     """Returns the nearest-rank `p50` and `p99` in ms; None of nothing."""
-
-    def nearest(percent: int) -> float | None:
-        if not seconds:
-            return None
-        return round(1000 * float(np.percentile(seconds, percent, method="inverted_cdf")), 1)
-
-    return {f"p{percent}": nearest(percent) for percent in (50, 99)}
+    if not seconds:
+        return {"p50": None, "p99": None}
+    p50, p99 = np.percentile(seconds, (50, 99), method="inverted_cdf") * 1000
+    return {"p50": round(float(p50), 1), "p99": round(float(p99), 1)}

@@ -41,15 +41,17 @@ async def until_ready(workers: Sequence[Child], homes: int) -> None:
     Raises:
         WorkerFailed: one ended, or they took too long.
     """
+
+    def ready() -> bool:
+        logs = [worker.log for worker in workers]
+        going_on = {home for log in logs for home in GOES_ON.findall(log)}
+        return len(going_on) == homes and all(READS in log for log in logs)
+
     try:
         async with asyncio.timeout(START_TIMEOUT):
-            logs = [""]
-            while len({home for log in logs for home in GOES_ON.findall(log)}) < homes or not all(
-                READS in log for log in logs
-            ):
+            while not ready():
                 check(workers)
                 await asyncio.sleep(0.1)
-                logs = [worker.log for worker in workers]
     except TimeoutError:
         raise WorkerFailed(
             f"the workers did not share the partitions within {START_TIMEOUT:g} s; see their logs"
