@@ -32,7 +32,7 @@ def board(title: str, tally: Tally) -> RenderableType:
     p50, p99 = percentiles(tally.reactions).values()
     figures = (
         f"on the line, undecided: {max(len(tally.seen) - len(decided), 0)}\n"
-        f"last seen to decided, p50: {p50 or '-'} ms, p99: {p99 or '-'} ms\n"
+        f"last seen to decided:\n  p50 {p50 or '-'} ms\n  p99 {p99 or '-'} ms\n"
         f"late: {tally.late}\ndead letters: {tally.dead_letters}"
     )
     latest = Text(overflow="ellipsis", no_wrap=True)

@@ -101,6 +101,8 @@ async def run_demo(plan: LinePlan, count: int, console: Console) -> dict[str, An
                 tally.follow(settings),
                 _supervise(workers, broker, live),
             )
+        if not console.is_terminal:
+            console.line()  # which the board leaves out
         # The topics are complete only when nobody writes to them any more.
         faults = await stop(workers, settings)
         console.out("The workers have ended; the audit reads the topics.")

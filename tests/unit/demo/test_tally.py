@@ -51,7 +51,7 @@ def test_a_board_of_what_was_sent_and_decided(width: int) -> None:
     assert f"{line.total} of {line.total}" in board
     assert "1 of 4" in board
     assert "undecided: 3" in board
-    assert "p50: 30.0 ms" in board
+    assert "p50 30.0 ms" in board
     assert f"LT-000000  {decision.routing.option.value}" in board
 
 
