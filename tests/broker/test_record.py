@@ -6,7 +6,7 @@ import random
 import signal
 import sys
 import time
-from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def by_place(records: list[Record]) -> list[Record]:
 
 
 def size_of(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.glob("*/*.avro"))
+    return sum(file.stat().st_size for file in path.glob("**/*.avro"))
 
 
 def read(path: Path) -> list[Record]:
@@ -213,16 +213,35 @@ async def test_a_recording_is_not_written_over(
         await Recorder(settings, tmp_path / "rec", until=END).run()
 
 
+def command_of(settings: Settings, path: Path) -> tuple[list[str], dict[str, str]]:
+    """A recorder of its own process, and its environment."""
+    return [sys.executable, "-m", "stream.cli", "record", str(path), "--resume", "--file-mb=1"], {
+        **os.environ,
+        f"{PREFIX}BOOTSTRAP_SERVERS": settings.bootstrap_servers,
+        f"{PREFIX}TOPIC_PREFIX": settings.topic_prefix,
+    }
+
+
+async def test_ctrl_c_is_how_it_ends(settings: Settings, topics: Topics, tmp_path: Path) -> None:
+    sent = await send(settings, some(topics, 50))
+    command, environment = command_of(settings, tmp_path / "rec")
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE)
+    rec = tmp_path / "rec"
+    folders = {rec / f"{r.topic}-{r.partition}" for r in sent}
+    empty = rec / f"{topics.observations[0]}-5"
+    await until(lambda: all(size_of(each) > size_of(empty) > 0 for each in folders))
+    process.send_signal(signal.SIGINT)
+    out, _ = await process.communicate()
+    assert (process.returncode, out.startswith(b"50 records, ")) == (0, True)
+    assert read(tmp_path / "rec") == by_place(sent)
+
+
 async def test_killed_at_any_moment_and_resumed(
     settings: Settings, topics: Topics, tmp_path: Path
 ) -> None:
     """Every record once, in order, after 20 kills."""
     path, rng = tmp_path / "rec", random.Random(6)
-    command = [sys.executable, "-m", "stream.cli", "record", str(path), "--resume", "--file-mb=1"]
-    environment = os.environ | {
-        f"{PREFIX}BOOTSTRAP_SERVERS": settings.bootstrap_servers,
-        f"{PREFIX}TOPIC_PREFIX": settings.topic_prefix,
-    }
+    command, environment = command_of(settings, path)
     sent: list[Record] = []
     stop = asyncio.Event()
 
@@ -247,4 +266,4 @@ async def test_killed_at_any_moment_and_resumed(
     assert grown > KILLS / 2
     await Recorder(settings, path, until=END, resume=True).run()
     assert read(path) == by_place(sent)
-    assert len(list(path.glob("*/*.avro"))) > len(topics.all) * settings.partitions
+    assert len(list(path.glob("**/*.avro"))) > len(topics.all) * settings.partitions

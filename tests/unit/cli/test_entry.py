@@ -70,7 +70,6 @@ WRONG = [
     (["publish", "LT-1"], "missing argument"),
     (["decisions", "--group", "mes", "--from-beginning"], "leave one of it and --from-beginning"),
     (["demo", "--record", str(Path(__file__).parent)], "is not empty; name a new folder"),
-    (["record", "rec", "--from", "noon"], "--from 'noon' is not iso 8601"),
     (["inspect", "rec", "--export", "parquet"], "--export parquet needs --out"),
     (["train", "--epochs", "1"], "missing option '--out'"),
     (["train", "--out", "w", "--resume"], "--resume needs --checkpoint"),

@@ -192,6 +192,14 @@ def test_damage_is_told_and_is_no_success(regrade, recording: Recording) -> None
     assert (ended.code, "could not be read" in ended.err) == (1, True)
 
 
+def test_the_manifest_is_made_again(regrade, recording: Recording) -> None:
+    manifest = recording.path / "manifest.json"
+    before = manifest.read_text("utf-8")
+    manifest.unlink()
+    assert regrade("inspect", str(recording.path), "--manifest", "--json").code == 0
+    assert manifest.read_text("utf-8") == before
+
+
 def test_what_is_no_recording(regrade, tmp_path: Path) -> None:
     ended = regrade("inspect", str(tmp_path / "nothing"))
     assert (ended.code, ended.err.count("\n")) == (1, 1)
