@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -224,11 +225,16 @@ def _keys(player: "Player") -> Iterator[None]:
     from stream.replay.player import HELP
 
     descriptor, loop = sys.stdin.fileno(), asyncio.get_running_loop()
+
+    def typed() -> None:
+        for key in os.read(descriptor, 64).decode("ascii", "replace"):
+            player.press(key)
+
     before = termios.tcgetattr(descriptor)
     typer.echo(HELP, err=True)
     try:
         tty.setcbreak(descriptor)
-        loop.add_reader(descriptor, lambda: player.press(sys.stdin.read(1)))
+        loop.add_reader(descriptor, typed)
         yield
     finally:
         loop.remove_reader(descriptor)

@@ -24,7 +24,7 @@ COMMANDS = [
     ["diff"],
     ["record"],
     ["inspect"],
-    ["collect"],
+    ["replay"],
     ["train"],
     ["evaluate"],
     ["bench", "circuit"],
