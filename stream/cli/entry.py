@@ -16,6 +16,7 @@ from stream.cli import (
     demo,
     diff,
     evaluate,
+    inspect,
     publish,
     record,
     replay,
@@ -49,6 +50,9 @@ app.command(epilog="Example: regrade decisions --from-beginning --no-follow --js
 )
 app.command(epilog="Example: regrade record monday --from now --until 2026-11-25T18:00:00Z")(
     record.record
+)
+app.command(epilog="Example: regrade inspect monday --export parquet --out monday.parquet")(
+    inspect.inspect
 )
 app.command(epilog="Example: regrade replay monday --offline --out monday-again --threads 4")(
     replay.replay

@@ -278,9 +278,7 @@ def _beside(checkpoint: Path, stage: str) -> Path:
     return checkpoint.with_name(f"{checkpoint.name}.{stage}")
 
 
-def _data(
-    config: TrainConfig, progress: Progress, recorded: Dataset | None
-) -> dict[Part, Dataset]:
+def _data(config: TrainConfig, progress: Progress, recorded: Dataset | None) -> dict[Part, Dataset]:
     """Every part; `train` holds the simulated units first: labelled, then unlabelled ones."""
     unlabelled = config.unlabelled_units if recorded is None else 0
     sizes: dict[Part, int] = {
