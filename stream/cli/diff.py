@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stream.replay.diff import Comparison, Pair, Report, Source
     from stream.replay.diff.words import Side
 
-SHOWN = 20
+SHOWN = 10
 """Differing stays that the screen gets."""
 
 
@@ -176,7 +176,7 @@ def _show(report: "Report", a: "Side", b: "Side", *, as_json: bool) -> None:
     gained, lost, currency = report.gained, report.lost, report.currency
     screen.print(
         f"B gains {gained.money:,.2f} {currency} and {gained.co2:,.2f} kg CO2e, and loses"
-        f" {-lost.money:,.2f} {currency} and {-lost.co2:,.2f} kg CO2e, by its own expectation."
+        f" {-lost.money:,.2f} {currency} and {-lost.co2:,.2f} kg CO2e, as the decisions expect."
     )
     options = options_of(report)
     table = Table("A \\ B", *options, title="Stays by routing option", title_justify="left")

@@ -21,8 +21,8 @@ from stream.replay.diff.worth import NOTHING, Worth
 from stream.replay.pairing import pair
 
 TOLERANCE = 0.01
-GAIN_BIN = 5
-"""Currency units a bar of the histogram of gains."""
+GAIN_BIN = 1
+"""Currency units by which gains are counted."""
 CONFIDENCE_BINS = 20
 ABSENT = "none"
 """In the table of options: there is no such stay."""
@@ -163,7 +163,7 @@ class Comparison:
         report.only_b += a is None
         report.options[a.option if a else ABSENT, b.option if b else ABSENT] += 1
         report.different += bool(found.changes)
-        report.aspects.update(found.changes)
+        report.aspects.update(list(found.changes))
         if a is not None and b is not None:
             report.pairs += 1
             report.confidences[_bin(a.confidence), _bin(b.confidence)] += 1

@@ -67,9 +67,9 @@ def page(report: Report, a: Side, b: Side, tolerance: float) -> str:
 def _bars(gains: Counter[int]) -> list[Bar]:
     if not gains:
         return []
-    low, high = min(gains), max(gains) + 1
-    step = -(-(high - low) // BARS)
-    bars = range(low, high, step)
+    step = -(-(max(gains) + 1 - min(gains)) // BARS)
+    # Nothing gained, nothing lost is the edge of a bar.
+    bars = range(min(gains) // step * step, max(gains) + 1, step)
     counts = [sum(gains[each] for each in range(first, first + step)) for first in bars]
     width = PLOT_WIDTH / len(counts)
     return [

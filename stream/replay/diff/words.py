@@ -6,6 +6,9 @@ from typing import Any
 
 from stream.replay.diff.compare import ABSENT, Pair, Report
 
+LISTED = 4
+"""Parts or observations that a line names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -103,7 +106,8 @@ def _side_json(pair: Pair, side: int) -> dict[str, Any] | None:
 
 def _brief(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "nothing"
+        more = [f"{len(value) - LISTED} more"] if len(value) > LISTED else []
+        return ", ".join([*map(str, value[:LISTED]), *more]) or "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
