@@ -12,6 +12,9 @@ NULL = "regrade.null"
 TRUNCATED = "regrade.truncated"
 """How many bytes the value had, where the topic takes no such large record."""
 
+REPLAY_OF = "regrade.replay-of"
+"""Where a record had lain that a replay has sent, where one asked for it: as in `ORIGIN`."""
+
 UNREADABLE = "regrade.unreadable"
 """Why the client library could not read a record; on its stand-in within a process, never sent."""
 

@@ -65,13 +65,13 @@ class ExtractStep:
 
     config: ExtractConfig
 
-    def step(self, records: Sequence[Record], now: int) -> list[Extracted]:
+    def step(self, records: Sequence[Record], now: int | None) -> list[Extracted]:
         """Returns what comes of each record, in order.
 
         Args:
-            now: the wall clock, ms since 1970 UTC.
+            now: the wall clock, ms since 1970 UTC; None: of each record the time that it bears.
         """
-        read = [self._read(record, now) for record in records]
+        read = [self._read(record, record.timestamp if now is None else now) for record in records]
         observations = [item for item in read if isinstance(item, Observation)]
         features = iter(self.config.kind.extract([each.payload for each in observations]))
         return [

@@ -19,6 +19,7 @@ from stream.cli import (
     evaluate,
     publish,
     record,
+    replay,
     settings,
     simulate,
     topics,
@@ -49,6 +50,9 @@ app.command(epilog="Example: regrade decisions --from-beginning --no-follow --js
 )
 app.command(epilog="Example: regrade record monday --from now --until 2026-11-25T18:00:00Z")(
     record.record
+)
+app.command(epilog="Example: regrade replay monday --offline --out monday-again --threads 4")(
+    replay.replay
 )
 app.command(epilog="Example: regrade diff yesterday/ today/ --html changes.html")(diff.diff)
 app.command(epilog="Example: regrade collect --out collected.safetensors --limit 10000")(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -141,24 +141,31 @@ class TopicReport:
         return homes
 
 
-async def create_topics(settings: Settings) -> tuple[str, ...]:
+async def create_topics(
+    settings: Settings, partitions: Mapping[str, int] | None = None
+) -> tuple[str, ...]:
     """Make the topics that do not exist yet, and return their names; the others stay as they are.
 
     When it returns, every broker knows all of the topics.
+
+    Args:
+        partitions: the topics, and how many partitions each gets; None: all of the line.
 
     Raises:
         BrokerUnreachable: no broker answers.
         TopicError: the broker refused one, or does not show it in time.
     """
     topics = Topics.of(settings)
+    if partitions is None:
+        partitions = dict.fromkeys(topics.all, settings.partitions)
     wanted = [
         NewTopic(
             name,
-            settings.partitions,
+            count,
             settings.replication_factor,
             topic_configs=_configuration(topics, name, settings),
         )
-        for name in topics.all
+        for name, count in partitions.items()
     ]
     created = []
     admin = AIOKafkaAdminClient(**client_options(settings))
@@ -174,7 +181,7 @@ async def create_topics(settings: Settings) -> tuple[str, ...]:
             created.append(name)
         elif error is not TopicAlreadyExistsError:
             raise TopicError(f"the broker refused to create {name}: {message or error.__name__}")
-    await _visible(settings, topics.all)
+    await _visible(settings, partitions)
     return tuple(created)
 
 

@@ -179,17 +179,16 @@ class Recorder:
         writer.topics |= counts
         partitions = [TopicPartition(topic, n) for topic in counts for n in range(counts[topic])]
         oldest = await consumer.beginning_offsets(partitions)
-        offsets = {}
-        for tp in partitions:
-            begun = writer.next_offsets.get(Partition(*tp))
-            offsets[tp] = await _offset(consumer, tp, start) if begun is None else begun
+        new = [tp for tp in partitions if Partition(*tp) not in writer.next_offsets]
+        offsets = await _offsets(consumer, new, start)
         # Assigning forgets positions. Nothing is awaited from here on, so none is lost.
         consumer.assign(partitions)
         for tp, offset in offsets.items():
-            if Partition(*tp) not in writer.next_offsets:
-                writer.begin(Partition(*tp), offset)
-                if start.kind == "time":
-                    self._early.add(tp)
+            writer.begin(Partition(*tp), offset)
+            if start.kind == "time":
+                self._early.add(tp)
+        for tp in partitions:
+            offset = writer.next_offsets[Partition(*tp)]
             if offset < oldest[tp]:
                 gone = "%s[%d] has no offsets %d to %d any more: they are not in the recording"
                 log.warning(gone, *tp, offset, oldest[tp] - 1)
@@ -272,10 +271,12 @@ class Recorder:
             log.info("Could not look for new partitions, trying again: %r", error)
 
 
-async def _offset(consumer: AIOKafkaConsumer, tp: TopicPartition, place: Place) -> int:
-    if place.kind == "offset":
-        return place.value
+async def _offsets(
+    consumer: AIOKafkaConsumer, partitions: list[TopicPartition], place: Place
+) -> dict[TopicPartition, int]:
+    if not partitions or place.kind == "offset":
+        return dict.fromkeys(partitions, place.value)
     if place.kind == "time":
-        return await first_since(consumer, tp, place.value)
+        return {tp: await first_since(consumer, tp, place.value) for tp in partitions}
     ends = consumer.end_offsets if place.kind == "end" else consumer.beginning_offsets
-    return int((await ends([tp]))[tp])
+    return {tp: int(offset) for tp, offset in (await ends(partitions)).items()}

@@ -43,6 +43,7 @@ class Recording:
         *,
         start: int | None = None,
         end: int | None = None,
+        partitions: Collection[int] | None = None,
     ) -> Iterator[Record]:
         """Yields records merged by timestamp, then by topic, partition and offset, where each
         partition keeps the order of its offsets, whatever its timestamps.
@@ -51,6 +52,7 @@ class Recording:
             topics: only of these; None: of all.
             start: only with this timestamp or a later one, ms since 1970 UTC.
             end: only with an earlier timestamp.
+            partitions: only of these numbers, of each topic.
 
         Raises:
             RecordingError: a topic has not been recorded.
@@ -60,12 +62,14 @@ class Recording:
             raise RecordingError(
                 f"{self.path} has no topic {unknown[0]}; it has {', '.join(sorted(self.topics))}"
             )
-        partitions: dict[TopicPartition, list[str]] = {}
+        chosen: dict[TopicPartition, list[str]] = {}
         for name, tp in {**self._missing(), **self._files}.items():
-            if topics is None or tp.topic in topics:
-                partitions.setdefault(tp, []).append(name)
+            if (topics is None or tp.topic in topics) and (
+                partitions is None or tp.partition in partitions
+            ):
+                chosen.setdefault(tp, []).append(name)
         return heapq.merge(
-            *(self._partition(names, start, end) for names in partitions.values()), key=_order
+            *(self._partition(names, start, end) for names in chosen.values()), key=_order
         )
 
     def _partition(self, names: list[str], start: int | None, end: int | None) -> Iterator[Record]:

@@ -147,7 +147,7 @@ class RecordingWriter:
         old, names = Manifest.read(self.path), recorded_files(self.path)
         if (names or old is not None) and not resume:
             raise RecordingError(
-                f"there is a recording in {self.path} already; give another folder, or resume it (--resume)"
+                f"there is a recording in {self.path} already; give another folder, or --resume"
             )
         for topic, count in topics_of(self.path, old, names).items():
             self.topics[topic] = max(self.topics.get(topic, 0), count)
