@@ -4,10 +4,12 @@
 worker` and `faust -A stream.app:decide worker`.
 """
 
+from collections.abc import Callable
 from functools import cache, partial
 
 from agents.metrics import Metrics
 from stream.kafka.failure import Failure
+from stream.kafka.stage import Flow
 from stream.kafka.stage_app import StageApp
 from stream.kafka.topics import Topics
 from stream.settings import Settings
@@ -30,18 +32,27 @@ def extract_app(
 
 
 def decide_app(
-    settings: Settings, metrics: Metrics | None = None, failure: Failure | None = None
+    settings: Settings,
+    metrics: Metrics | None = None,
+    failure: Failure | None = None,
+    stage: Callable[..., DecideStage] = DecideStage,
 ) -> StageApp:
-    """Returns the app of the decide stage: one agent on the features topic."""
-    make = partial(DecideStage, settings, metrics=metrics or Metrics())
-    return StageApp(settings, "decide", [Topics.of(settings).features], make, failure)
+    """Returns the app of the decide stage: one agent on the features topic.
+
+    Args:
+        stage: makes the stage of settings, flow and metrics.
+    """
+    make: Callable[[Flow], DecideStage] = partial(stage, settings, metrics=metrics or Metrics())
+    topics = Topics.of(settings)
+    name = f"decide{topics.suffix.replace('.', '-')}"
+    return StageApp(settings, name, [topics.features], make, failure)
 
 
 @cache
 def _app(name: str) -> StageApp:
     settings, metrics = Settings.load(), Metrics()
     serve_metrics(settings, metrics)
-    return {"extract": extract_app, "decide": decide_app}[name](settings, metrics)
+    return extract_app(settings, metrics) if name == "extract" else decide_app(settings, metrics)
 
 
 def __getattr__(name: str) -> StageApp:

@@ -118,7 +118,7 @@ def decision_record(topics: Topics, home_of: Callable[[str], int], decision: Dec
         headers.CE_SPECVERSION: "1.0",
         headers.CE_ID: decision.decision_id,
         headers.CE_TYPE: "io.regrade.decision.v1",
-        headers.CE_SOURCE: f"/{topics.prefix}regrade",
+        headers.CE_SOURCE: f"/{topics.prefix}regrade{topics.suffix}",
         headers.CE_SUBJECT: decision.unit_id,
         headers.CE_TIME: decision.decided_at.isoformat(timespec="milliseconds"),
         headers.CONTENT_TYPE: "application/json",

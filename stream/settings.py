@@ -137,6 +137,9 @@ class Settings(BaseSettings):
     # The worker
     group: Annotated[str, Field(min_length=1)] = "regrade"
     """Its consumer groups are `<group>-extract` and `<group>-decide`."""
+    shadow: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
+    """Names a decide stage that runs beside the line's, in a group and with topics of its own
+    (`stream/README.md`, "A shadow"); empty: the line itself."""
     session_timeout: Positive = 6.0
     """After how long without a heartbeat a worker is dead. Clusters refuse less than 6 s."""
     heartbeat_interval: Positive = 0.5

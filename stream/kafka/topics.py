@@ -34,14 +34,16 @@ class Topics:
     Attributes:
         prefix: put before every name, `plant1.line3.` for instance.
         modalities: the enabled ones; the others have no topic here.
+        shadow: names the decide stage beside the line's that these are for, if any.
     """
 
     prefix: str = ""
     modalities: tuple[Modality, ...] = MODALITIES
+    shadow: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> "Topics":
-        return cls(settings.topic_prefix, settings.modalities)
+        return cls(settings.topic_prefix, settings.modalities, settings.shadow)
 
     def observation(self, modality: Modality) -> str:
         """Where stations of this modality publish."""
@@ -55,17 +57,27 @@ class Topics:
     @property
     def decisions(self) -> str:
         """What the MES reads, and the decide stage's own log."""
-        return f"{self.prefix}routing.decisions"
+        return f"{self.prefix}routing.decisions{self.suffix}"
 
     @property
     def late(self) -> str:
         """Feature records that came after their passage had been retired."""
-        return f"{self.prefix}units.late"
+        return f"{self.prefix}units.late{self.suffix}"
 
     @property
     def dead_letter(self) -> str:
         """Records that could not be used."""
-        return f"{self.prefix}units.dead-letter"
+        return f"{self.prefix}units.dead-letter{self.suffix}"
+
+    @property
+    def suffix(self) -> str:
+        """What the names of the topics end in to which the decide stage writes."""
+        return f".shadow-{self.shadow}" if self.shadow else ""
+
+    @property
+    def decided(self) -> tuple[str, ...]:
+        """Those to which the decide stage writes."""
+        return (self.decisions, self.late, self.dead_letter)
 
     @property
     def observations(self) -> tuple[str, ...]:
