@@ -176,7 +176,7 @@ class Comparison:
                     report.lost = report.lost.plus(gain)
 
     def _pairs(self, a: list[Stay], b: list[Stay]) -> Iterator[Pair]:
-        found = pair([stay[-1].evidence for stay in a], [stay[-1].evidence for stay in b])
+        found = pair(*([stay[-1].evidence | stay[-1].times for stay in side] for side in (a, b)))
         of_a: list[tuple[Stay | None, Stay | None]] = [
             (stay, b[found[i]] if i in found else None) for i, stay in enumerate(a)
         ]

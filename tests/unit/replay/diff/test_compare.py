@@ -109,6 +109,17 @@ def test_stays_of_a_unit_are_told_apart_by_their_evidence() -> None:
     assert report.worst[0].changes["evidence"] == (["text c"], [])
 
 
+def test_stays_whose_observations_are_called_alike_are_told_apart_by_time() -> None:
+    early, late = decision("LT-1", "n1"), decision("LT-1", "n1", opened_at=T0 + 600_000)
+    for side in ([late], [early]):
+        report = compared([early, late], side).report()
+        assert (report.pairs, report.only_a) == (1, 1)
+        assert report.worst[0].a is not None
+        assert report.worst[0].a.opened_at != round(side[0].passage.opened_at.timestamp() * 1000)
+    # A replay whose times are shifted has the same names at other times.
+    assert compared([early], [decision("LT-1", "n1", opened_at=T0 + 9)]).report().same
+
+
 def test_a_stay_that_one_side_lacks() -> None:
     report = compared([BASE, decision("LT-2")], [BASE, decision("LT-3")]).report()
     assert (report.pairs, report.only_a, report.only_b, report.different) == (1, 1, 1, 2)
