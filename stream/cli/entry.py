@@ -17,6 +17,7 @@ from stream.cli import (
     demo,
     diff,
     evaluate,
+    inspect,
     publish,
     record,
     replay,
@@ -55,6 +56,9 @@ app.command(epilog="Example: regrade replay monday --offline --out monday-again 
     replay.replay
 )
 app.command(epilog="Example: regrade diff yesterday/ today/ --html changes.html")(diff.diff)
+app.command(epilog="Example: regrade inspect monday --export parquet --out monday.parquet")(
+    inspect.inspect
+)
 app.command(epilog="Example: regrade collect --out collected.safetensors --limit 10000")(
     collect.collect
 )

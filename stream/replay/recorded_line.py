@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-from agents.distiller.files import WEIGHTS, read_fingerprints
 from schemas.errors import RecordError
 from schemas.feature_record import decode_feature_record
 from schemas.mark import is_mark
@@ -76,6 +75,8 @@ def source_of(recording: Recording, settings: Settings, wanted: Source | None) -
 
 def _fit(recording: Recording, settings: Settings) -> bool:
     """Whether the recorded features are what the model was trained on."""
+    from agents.distiller.files import WEIGHTS, read_fingerprints  # torch; few ask for it
+
     trained_on = read_fingerprints(settings.weights_path or WEIGHTS, settings.modalities)
     seen = 0
     for record in recording.records([Topics.of(settings).features]):

@@ -9,7 +9,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Self
 
-from schemas.record import Record, TopicPartition
+from schemas.record import TopicPartition
 from stream.errors import RecordingError
 from stream.replay.recording.blocks import Damage, read_blocks, read_partitions
 
@@ -26,17 +26,18 @@ class Span:
     first_offset: int | None = None
     last_offset: int | None = None
     earliest: int | None = None
-    """The smallest timestamp, ms since 1970 UTC."""
+    """The smallest timestamp, ms since 1970 UTC; None where no record has one."""
     latest: int | None = None
 
-    def add(self, record: Record) -> None:
+    def add(self, offset: int, timestamp: int) -> None:
         self.records += 1
         if self.first_offset is None:
-            self.first_offset = record.offset
-        self.last_offset = record.offset
-        at = record.timestamp
-        self.earliest = at if self.earliest is None else min(self.earliest, at)
-        self.latest = at if self.latest is None else max(self.latest, at)
+            self.first_offset = offset
+        self.last_offset = offset
+        if timestamp < 0:
+            return
+        self.earliest = timestamp if self.earliest is None else min(self.earliest, timestamp)
+        self.latest = timestamp if self.latest is None else max(self.latest, timestamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def describe(folder: Path, name: str, tp: TopicPartition) -> tuple[FileEntry, in
     for block in read_blocks(folder / name, name, damage.append):
         end = block.end
         for record in block.records:
-            span.add(record)
+            span.add(record.offset, record.timestamp)
     return FileEntry(name, *tp, *_size_and_sha256(folder / name), span), end, damage
 
 

@@ -51,7 +51,7 @@ class Recording:
         Args:
             topics: only of these; None: of all.
             start: only with this timestamp or a later one, ms since 1970 UTC.
-            end: only with an earlier timestamp.
+            end: only with an earlier timestamp. With either, only records that have one.
             partitions: only of these numbers, of each topic.
 
         Raises:
@@ -62,6 +62,8 @@ class Recording:
             raise RecordingError(
                 f"{self.path} has no topic {unknown[0]}; it has {', '.join(sorted(self.topics))}"
             )
+        if end is not None:
+            start = max(start or 0, 0)
         chosen: dict[TopicPartition, list[str]] = {}
         for name, tp in {**self._missing(), **self._files}.items():
             if (topics is None or tp.topic in topics) and (
@@ -108,7 +110,7 @@ def _order(record: Record) -> tuple[int, str, int, int]:
 
 
 def _outside(entry: FileEntry, start: int | None, end: int | None) -> bool:
-    span = entry.span
-    if span.earliest is None or span.latest is None:
-        return True
-    return (start is not None and span.latest < start) or (end is not None and span.earliest >= end)
+    earliest, latest = entry.span.earliest, entry.span.latest
+    return (start is not None and (latest is None or latest < start)) or (
+        end is not None and (earliest is None or earliest >= end)
+    )

@@ -115,7 +115,7 @@ class RecordingWriter:
         encoded = encode_record(record)
         file.block.append(encoded)
         file.block_bytes += len(encoded)
-        file.span.add(record)
+        file.span.add(record.offset, record.timestamp)
         self.next_offsets[tp] = record.offset + 1
         if file.block_bytes >= self._block_bytes:
             self._write_block(file)

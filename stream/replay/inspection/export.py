@@ -1,0 +1,85 @@
+"""Recorded records as tables for other tools: a row each, what it says in columns."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from stream.errors import MissingExtra
+from stream.replay.inspection.rows import Row
+
+GROUP_ROWS = 20_000
+"""Rows that are written at once, and read at once by others."""
+
+
+def export_jsonl(rows: Iterable[Row], out: TextIO) -> int:
+    """Writes a JSON object a row; returns how many. Times are ms since 1970 UTC."""
+    count = 0
+    for row in rows:
+        out.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+        count += 1
+    return count
+
+
+def export_parquet(rows: Iterable[Row], path: Path) -> int:
+    """Writes a Parquet file with the columns of `Row`; returns how many rows there are.
+
+    Times are timestamps in UTC, where there is one.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtra(
+            "pyarrow is not installed; run `pip install 'regrade[export]'` to write Parquet"
+        ) from None
+    time, names = pa.timestamp("ms", "UTC"), pa.list_(pa.string())
+    schema = pa.schema(
+        {
+            "topic": pa.string(),
+            "partition": pa.int32(),
+            "offset": pa.int64(),
+            "timestamp": time,
+            "timestamp_type": pa.int8(),
+            "kind": pa.string(),
+            "size": pa.int64(),
+            "encoding": pa.string(),
+            "unit_id": pa.string(),
+            "modality": pa.string(),
+            "source": pa.string(),
+            "observation_id": pa.string(),
+            "captured_at": time,
+            "fingerprint": pa.string(),
+            "passage_id": pa.string(),
+            "revision": pa.int32(),
+            "status": pa.string(),
+            "closed_by": pa.string(),
+            "option": pa.string(),
+            "grade": pa.string(),
+            "material": pa.string(),
+            "confidence": pa.float64(),
+            "evidence": names,
+            "missing": names,
+            "reason": pa.string(),
+            "json": pa.string(),
+        }
+    )
+    count, left = 0, iter(rows)
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        while group := list(_cells(islice(left, GROUP_ROWS))):
+            writer.write_table(pa.Table.from_pylist(group, schema))
+            count += len(group)
+    return count
+
+
+def _cells(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        cells = asdict(row)
+        if row.timestamp < 0:
+            cells["timestamp"] = None
+        yield cells
