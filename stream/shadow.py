@@ -24,6 +24,7 @@ from stream.stages import DecideStage, wall_ms
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0
+EXTRACTS_NOTHING = "a shadow decides and extracts nothing; add --stage decide"
 
 
 class ShadowStage(DecideStage):

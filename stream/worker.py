@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Collection
-from functools import partial
 from typing import Literal
 
 from agents.metrics import Metrics
@@ -13,8 +12,8 @@ from stream.kafka.process import run
 from stream.kafka.stage_app import StageApp
 from stream.kafka.topics import check_topics
 from stream.settings import Settings
-from stream.shadow import ShadowStage, create_shadow_topics
-from stream.stages import DecideStage, serve_metrics
+from stream.shadow import EXTRACTS_NOTHING, create_shadow_topics
+from stream.stages import serve_metrics
 
 StageName = Literal["extract", "decide"]
 
@@ -39,19 +38,20 @@ def run_worker(
         BrokerUnreachable: no broker answers.
         TopicError: the topics are not as the line needs them.
     """
-    if settings.shadow:
-        if set(stages) != {"decide"}:
-            raise SettingsError("a shadow decides and extracts nothing; add --stage decide")
-        asyncio.run(create_shadow_topics(settings))
-    elif since is not None or until is not None:
+    if not settings.shadow and (since is not None or until is not None):
         raise SettingsError("only a shadow begins or ends at a time; name it with --shadow")
-    stage = partial(ShadowStage, since=since, until=until) if settings.shadow else DecideStage
+    if settings.shadow:
+        if "extract" in stages:
+            raise SettingsError(EXTRACTS_NOTHING)
+        asyncio.run(create_shadow_topics(settings))
     _ = asyncio.run(check_topics(settings)).homes  # raises the first problem, in one line
     metrics = Metrics()
     serve_metrics(settings, metrics)
 
     def make(failure: Failure) -> list[StageApp]:
-        decide = decide_app(settings, metrics, failure, stage) if "decide" in stages else None
+        decide = None
+        if "decide" in stages:
+            decide = decide_app(settings, metrics, failure, since, until)
         extract = extract_app(settings, metrics, failure, decide) if "extract" in stages else None
         return [app for app in (extract, decide) if app is not None]
 

@@ -176,13 +176,18 @@ async def test_a_shadow_of_a_span_that_is_over_ends_by_itself(
     opened = [min(o.captured_at for o in p.observations) for p in load.plan.passages()]
     within = sum(since <= at < until for at in opened)
     assert 10 < within < 30
-    arguments = [*(f"topic://{t.decisions}" for t in (of_line, of_shadow)), *span]
-    found = await regrade_diff(line, arguments)
+    names = [f"topic://{t.decisions}" for t in (of_line, of_shadow)]
+    (found,) = await regrade_diff(line, *names, *span)
     assert (found["pairs"], found["only_a"], found["only_b"]) == (within, 0, 0)
     assert set(found["aspects"]) <= {"option", "confidence", "hold", "plan"}
+    following = ("--follow", "--for", "5", "--patience", "1")
+    *told, summary = await regrade_diff(line, *names, *span, *following)
+    assert summary == found
+    assert {each["unit_id"] for each in told} == {pair["unit_id"] for pair in found["worst"]}
 
 
-async def regrade_diff(settings: Settings, arguments: Sequence[str]) -> dict[str, Any]:
+async def regrade_diff(settings: Settings, *arguments: str) -> list[dict[str, Any]]:
+    """Returns the lines of JSON that `regrade diff` prints."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "stream.cli", "diff", *arguments, "--json"),
         *("-b", settings.bootstrap_servers),
@@ -190,7 +195,7 @@ async def regrade_diff(settings: Settings, arguments: Sequence[str]) -> dict[str
     )
     out, _ = await process.communicate()
     assert process.returncode in (0, 1)
-    return dict(json.loads(out))
+    return [json.loads(line) for line in out.splitlines()]
 
 
 async def test_only_the_decide_stage_has_a_shadow(line: Settings, tmp_path: Path) -> None:

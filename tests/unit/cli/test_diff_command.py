@@ -131,6 +131,7 @@ WRONG = [
     (("a.jsonl", "a.jsonl", "--policy", "none.yaml"), "policy none.yaml cannot be read"),
     (("a.jsonl", "topic://127.0.0.1:1/x"), "no kafka broker answers at 127.0.0.1:1"),
     (("a.jsonl", "."), "there is no recording in ."),
+    (("a.jsonl", "a.jsonl", "--html", "none/x.html"), "there is no folder none"),
     (("a.jsonl",), "missing argument"),
 ]
 

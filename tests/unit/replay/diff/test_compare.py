@@ -149,8 +149,9 @@ def test_earlier_revisions_count_where_both_have_as_many() -> None:
 
 def test_of_a_revision_that_comes_again_the_first_counts() -> None:
     comparison = compared([BASE, changed(BASE, confidence=0.1), BASE], [BASE])
-    assert comparison.report().same
-    assert (comparison.decisions, comparison.repeats) == ([1, 1], [2, 0])
+    report = comparison.report()
+    assert report.same
+    assert (report.decisions, report.repeats) == ((1, 1), (2, 0))
 
 
 def test_aspects_that_are_ignored_and_another_tolerance() -> None:
