@@ -81,7 +81,7 @@ def _model(kind: type[_Model], fields: Mapping[str, Any], at: str) -> _Model:
         except ValidationError:
             if name in _NAMING.get(kind, ()):
                 raise InvalidField(
-                    f"{path} is missing, or of another type than it has to be"
+                    f"{path} is missing or of another type"
                 ) from None
             if kind.model_fields[name].is_required():
                 values[name] = _neutral(hint, path)
