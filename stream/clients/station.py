@@ -13,8 +13,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -27,6 +26,7 @@ from aiokafka.errors import (
 from schemas.codec import encode
 from schemas.errors import InvalidField
 from schemas.observation import Observation, Payload
+from stream.clients.client import Client
 from stream.errors import (
     BufferFull,
     ClientError,
@@ -34,14 +34,7 @@ from stream.errors import (
     RecordTooLarge,
     StationClosed,
 )
-from stream.kafka.connection import (
-    client_options,
-    connecting,
-    has_idempotence,
-    partition_count,
-    stop_client,
-)
-from stream.kafka.partitioner import home_partition
+from stream.kafka.connection import client_options, connecting, partition_count, stop_client
 from stream.kafka.topics import Topics
 from stream.settings import Settings, ms
 
@@ -61,7 +54,7 @@ class Receipt:
     offset: int
 
 
-class Station:
+class Station(Client):
     """A client for one station.
 
     Args:
@@ -83,9 +76,7 @@ class Station:
         buffer: int = 100,
         settings: Settings | None = None,
     ) -> None:
-        given = {"bootstrap_servers": bootstrap, "topic_prefix": topic_prefix}
-        given = {name: value for name, value in given.items() if value is not None}
-        self.settings = settings.model_copy(update=given) if settings else Settings.load(**given)
+        super().__init__(bootstrap, topic_prefix, settings)
         self.source = source
         # Of all modalities: a station may send what this plant's workers do not expect.
         self.topics = Topics(self.settings.topic_prefix)
@@ -98,18 +89,16 @@ class Station:
         self._closed = False
 
     async def start(self) -> None:
-        """Connect.
+        """Connects.
 
         Raises:
             BrokerUnreachable: no broker answers.
         """
         if self._closed or self._producer is not None:
             raise StationClosed(f"station {self.source} was started before; make another one")
-        idempotent = await has_idempotence(self.settings)
         producer = AIOKafkaProducer(
             **client_options(self.settings),
             acks="all",
-            enable_idempotence=idempotent,
             linger_ms=ms(self.settings.producer_linger),
             max_batch_size=BATCH_BYTES,
             max_request_size=self.topics.message_bytes(
@@ -131,7 +120,7 @@ class Station:
         captured_at: int | datetime | None = None,
         observation_id: str | None = None,
     ) -> Receipt:
-        """Publish one reading, and return when the broker has it.
+        """Publishes one reading, and returns when the broker has it.
 
         Args:
             unit_id: which unit was seen.
@@ -166,19 +155,14 @@ class Station:
         return self.send_nowait(self.observation(unit_id, payload, captured_at, observation_id))
 
     async def send(self, observation: Observation) -> Receipt:
-        """Publish an observation that has its own source and id; otherwise as `publish`."""
+        """As `publish`, an observation that has its own source and id."""
         value = self._encode(observation)
         await self._slots.put(None)
-        try:
-            self._running()  # it may have been closed while we waited
-        except StationClosed:
-            self._slots.get_nowait()
-            raise
         # Shielded: who stops waiting does not undo a record that may be written already.
         return await asyncio.shield(self._deliver(observation, value))
 
     def send_nowait(self, observation: Observation) -> asyncio.Future[Receipt]:
-        """Publish an observation that has its own source and id; otherwise as `publish_nowait`."""
+        """As `publish_nowait`, an observation that has its own source and id."""
         value = self._encode(observation)
         try:
             self._slots.put_nowait(None)
@@ -198,7 +182,7 @@ class Station:
         captured_at: int | datetime | None = None,
         observation_id: str | None = None,
     ) -> Observation:
-        """What `publish` sends for these arguments."""
+        """Returns what `publish` sends for these arguments."""
         if captured_at is None:
             captured_at = time.time_ns() // 1_000_000
         elif isinstance(captured_at, datetime):
@@ -217,19 +201,18 @@ class Station:
 
     @property
     def in_flight(self) -> int:
-        """How many observations are on their way."""
+        """The number of observations on their way."""
         return len(self._deliveries)
 
     async def flush(self) -> None:
-        """Wait until each observation on its way is confirmed or has failed; raises nothing."""
+        """Waits until each observation on its way is confirmed or has failed; raises nothing."""
         while self._deliveries:
             await asyncio.wait(self._deliveries)
 
     async def close(self) -> None:
-        """Deliver what is on its way, for at most `shutdown_timeout`, and disconnect."""
+        """Delivers what is on its way, for at most `shutdown_timeout`, and disconnects."""
         self._closed = True
-        producer, self._producer = self._producer, None
-        if producer is None:
+        if (producer := self._producer) is None:
             return
         if self._deliveries:
             _, undelivered = await asyncio.wait(
@@ -238,19 +221,8 @@ class Station:
             for delivery in undelivered:
                 delivery.cancel()
             await asyncio.gather(*undelivered, return_exceptions=True)
+        self._producer = None
         await stop_client(producer)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def _running(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -270,8 +242,8 @@ class Station:
         return value
 
     def _deliver(self, observation: Observation, value: bytes) -> asyncio.Task[Receipt]:
-        """Hand over to the broker in the background; the slot is free when it has ended."""
-        delivery = asyncio.create_task(self._confirmed(self._running(), observation, value))
+        """Hands over to the broker in the background; the slot is free when it has ended."""
+        delivery = asyncio.create_task(self._confirmed(observation, value))
         self._deliveries.add(delivery)
         delivery.add_done_callback(self._delivered)
         return delivery
@@ -283,26 +255,17 @@ class Station:
             # Marks it as looked at: who was cancelled while waiting for it cannot look any more.
             delivery.exception()
 
-    async def _confirmed(
-        self, producer: AIOKafkaProducer, observation: Observation, value: bytes
-    ) -> Receipt:
+    async def _confirmed(self, observation: Observation, value: bytes) -> Receipt:
+        producer = self._running()  # it may have been closed while we waited for a slot
         topic = self.topics.observation(observation.modality)
         what = f"{observation.modality.value} observation of {observation.unit_id}"
         try:
-            # An idempotent producer would retry for ever, hence a limit of our own.
             async with asyncio.timeout(self.settings.request_timeout):
                 if topic not in self._checked:
                     await partition_count(producer.client, topic)
                     self._checked.add(topic)
-                partitions = len(await producer.partitions_for(topic))
-                confirmation = await producer.send(
-                    topic,
-                    value,
-                    observation.unit_id.encode(),
-                    home_partition(observation.unit_id, partitions),
-                    time.time_ns() // 1_000_000,
-                )
-                written = await confirmation
+                # Its partitioner is Java's, so that the unit's observations lie together.
+                written = await producer.send_and_wait(topic, value, observation.unit_id.encode())
         except asyncio.CancelledError:
             if not self._closed:
                 raise

@@ -12,15 +12,11 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
-    IncompatibleBrokerVersion,
     KafkaConnectionError,
     KafkaTimeoutError,
     NodeNotReadyError,
-    NoError,
     RequestTimedOutError,
-    for_code,
 )
-from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from stream.errors import BrokerUnreachable, MissingTopicError, SettingsError
 from stream.settings import Settings, ms
@@ -86,38 +82,6 @@ async def connecting(bootstrap: str, within: float = CONNECT_TIMEOUT) -> AsyncIt
             f"no Kafka broker answers at {bootstrap}; is it running and reachable from here"
             " (REGRADE_BOOTSTRAP_SERVERS)? `regrade broker` starts one to try things out"
         ) from error
-
-
-async def has_idempotence(settings: Settings) -> bool:
-    """Whether the broker gives out producer ids, without which a retry may write a record twice.
-
-    The embedded one answers UNKNOWN_SERVER_ERROR, on which aiokafka's idempotent producer fails
-    to start (and logs an error); a cluster may refuse by its access rules. So we ask first.
-
-    Raises:
-        BrokerUnreachable: no broker answers.
-    """
-    client = AIOKafkaClient(**client_options(settings))
-    request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=2**31 - 1)
-    try:
-        async with connecting(settings.bootstrap_servers):
-            await client.bootstrap()
-            response = await client.send(client.get_random_node(), request)
-        error = for_code(response.error_code)
-    except IncompatibleBrokerVersion as incompatible:
-        error = type(incompatible)
-    finally:
-        await client.close()
-    # A coordinator that is still loading will do; the producer itself waits for it.
-    supported = error is NoError or bool(error.retriable)
-    if not supported:
-        log.info(
-            "The broker at %s has no idempotent producer for us (%s): a retry may write an"
-            " observation twice, which its observation_id makes harmless",
-            settings.bootstrap_servers,
-            error.__name__,
-        )
-    return supported
 
 
 async def partition_count(client: AIOKafkaClient, topic: str) -> int:
