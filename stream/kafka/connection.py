@@ -5,6 +5,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -12,10 +13,13 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
+    IllegalSaslStateError,
     KafkaConnectionError,
     KafkaTimeoutError,
     NodeNotReadyError,
     RequestTimedOutError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
 )
 
 from stream.errors import BrokerUnreachable, MissingTopicError, SettingsError
@@ -26,6 +30,27 @@ log = logging.getLogger(__name__)
 STOP_TIMEOUT = 3.0
 CONNECT_TIMEOUT = 15.0
 """For the first metadata; a firewall that drops packets would hold us for much longer."""
+REFUSALS = (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    IllegalSaslStateError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+
+_reasons: ContextVar[list[Exception] | None] = ContextVar("_reasons", default=None)
+
+
+def _hear(record: logging.LogRecord) -> bool:
+    """Takes what aiokafka tells its log alone: why a bootstrap server did not let us in."""
+    reasons = _reasons.get() if record.funcName == "bootstrap" else None
+    if reasons is None:
+        return True
+    reasons.extend(argument for argument in record.args or () if isinstance(argument, Exception))
+    return False
+
+
+logging.getLogger("aiokafka").addFilter(_hear)
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -61,15 +86,12 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def connecting(bootstrap: str, within: float = CONNECT_TIMEOUT) -> AsyncIterator[None]:
-    """Turn whatever a failed connection raises into `BrokerUnreachable`."""
+    """Turns whatever a failed connection raises into `BrokerUnreachable`, with the reason."""
+    reasons: list[Exception] = []
+    token = _reasons.set(reasons)
     try:
         async with asyncio.timeout(within):
             yield
-    except (AuthenticationFailedError, AuthenticationMethodNotSupported) as error:
-        raise BrokerUnreachable(
-            f"the broker at {bootstrap} refused us ({error});"
-            " check security_protocol, sasl_mechanism, sasl_username and sasl_password"
-        ) from error
     except (
         OSError,
         TimeoutError,
@@ -77,11 +99,21 @@ async def connecting(bootstrap: str, within: float = CONNECT_TIMEOUT) -> AsyncIt
         KafkaTimeoutError,
         NodeNotReadyError,
         RequestTimedOutError,
+        *REFUSALS,
     ) as error:
+        for reason in (error, *reasons):
+            if isinstance(reason, REFUSALS):
+                raise BrokerUnreachable(
+                    f"the broker at {bootstrap} refused our credentials ({reason});"
+                    " check security_protocol, sasl_mechanism, sasl_username and sasl_password"
+                ) from error
+        why = f" ({reasons[-1]})" if reasons else ""
         raise BrokerUnreachable(
-            f"no Kafka broker answers at {bootstrap}; is it running and reachable from here"
+            f"no Kafka broker answers at {bootstrap}{why}; is it running and reachable from here"
             " (REGRADE_BOOTSTRAP_SERVERS)? `regrade broker` starts one to try things out"
         ) from error
+    finally:
+        _reasons.reset(token)
 
 
 async def partition_count(client: AIOKafkaClient, topic: str) -> int:

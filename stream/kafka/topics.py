@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -142,7 +144,7 @@ class TopicReport:
 
 
 async def create_topics(settings: Settings) -> tuple[str, ...]:
-    """Make the topics that do not exist yet, and return their names; the others stay as they are.
+    """Makes the topics that do not exist yet, and returns their names; the others stay as they are.
 
     When it returns, every broker knows all of the topics.
 
@@ -161,54 +163,35 @@ async def create_topics(settings: Settings) -> tuple[str, ...]:
         for name in topics.all
     ]
     created = []
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    try:
+    async with _admin(settings) as admin:
         async with connecting(settings.bootstrap_servers, settings.request_timeout):
-            await admin.start()
             response = await admin.create_topics(wanted)
-    finally:
-        await admin.close()
-    for name, code, message in response.topic_errors:
-        error = for_code(code)
-        if code == 0:
-            created.append(name)
-        elif error is not TopicAlreadyExistsError:
-            raise TopicError(f"the broker refused to create {name}: {message or error.__name__}")
-    await _visible(settings, topics.all)
+        for name, code, message in response.topic_errors:
+            error = for_code(code)
+            if code == 0:
+                created.append(name)
+            elif error is not TopicAlreadyExistsError:
+                reason = message or error.__name__
+                raise TopicError(f"the broker refused to create {name}: {reason}")
+        await _until_shown(admin._client, set(topics.all), settings.request_timeout)
     return tuple(created)
 
 
 async def check_topics(settings: Settings) -> TopicReport:
-    """Compare the topics with what the line needs; changes nothing.
+    """Compares the topics with what the line needs; changes nothing.
 
     Raises:
         BrokerUnreachable: no broker answers.
     """
     topics = Topics.of(settings)
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    try:
-        async with connecting(settings.bootstrap_servers, settings.request_timeout):
-            await admin.start()
-            # All of them: a broker may create a topic that is asked for by name.
-            described = {topic["topic"]: topic for topic in await admin.describe_topics()}
-            configs = await _configs(admin, [name for name in topics.all if name in described])
-    finally:
-        await admin.close()
-    states = []
-    for name in topics.all:
-        partitions = described[name]["partitions"] if name in described else []
-        config = configs.get(name, {})
-        states.append(
-            TopicState(
-                name,
-                len(partitions) or None,
-                len(partitions[0]["replicas"]) if partitions else None,
-                _number(config.get("retention.ms")),
-                _number(config.get("max.message.bytes")),
-                "compact" in config.get("cleanup.policy", ""),
-                _append_time(config),
-            )
-        )
+    async with (
+        _admin(settings) as admin,
+        connecting(settings.bootstrap_servers, settings.request_timeout),
+    ):
+        # All of them: a broker may create a topic that is asked for by name.
+        described = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
+        configs = await _configs(admin, [name for name in topics.all if name in described])
+    states = [_state(name, described.get(name, []), configs.get(name, {})) for name in topics.all]
     return TopicReport(
         topics.features,
         tuple(states),
@@ -217,10 +200,26 @@ async def check_topics(settings: Settings) -> TopicReport:
     )
 
 
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        async with connecting(settings.bootstrap_servers, settings.request_timeout):
+            await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
 def _configuration(topics: Topics, name: str, settings: Settings) -> dict[str, str]:
+    retention = {
+        topics.decisions: settings.decisions_retention,
+        topics.late: settings.dead_letter_retention,
+        topics.dead_letter: settings.dead_letter_retention,
+    }
     configuration = {
         "cleanup.policy": "delete",
-        "retention.ms": str(ms(_retention(topics, name, settings))),
+        "retention.ms": str(ms(retention.get(name, settings.retention))),
         "max.message.bytes": str(topics.message_bytes(name, settings.limits)),
     }
     if name == topics.features:
@@ -229,54 +228,55 @@ def _configuration(topics: Topics, name: str, settings: Settings) -> dict[str, s
     return configuration
 
 
-async def _visible(settings: Settings, names: Collection[str]) -> None:
-    """Wait until every broker shows the topics, which Kafka's do some 0.1 s after the creation.
+async def _until_shown(client: AIOKafkaClient, names: set[str], within: float) -> None:
+    """Waits until every broker shows the topics, which Kafka's do some 0.1 s after the creation.
 
     Asked earlier, one says that a topic does not exist, or answers a request for it by name with
     an error. A broker that does not answer is passed over: nobody is misled by it.
     """
-    client = AIOKafkaClient(**client_options(settings))
     missing: set[str] = set()
     try:
-        async with connecting(settings.bootstrap_servers):
-            await client.bootstrap()
-        async with asyncio.timeout(settings.request_timeout):
+        async with asyncio.timeout(within):
             for broker in client.cluster.brokers():
-                while True:
-                    missing = set(names) - await _shown_by(client, broker.nodeId, names)
-                    if not missing:
-                        break
-                    await asyncio.sleep(VISIBLE_POLL_SECONDS)
+                with suppress(KafkaError):
+                    while missing := names - await _shown_by(client, broker.nodeId):  # noqa: ASYNC110
+                        await asyncio.sleep(VISIBLE_POLL_SECONDS)
     except TimeoutError as error:
-        if not missing:
-            return  # the brokers that answered show them all; one hangs
-        raise TopicError(
-            f"{_listed(sorted(missing))} {'is' if len(missing) == 1 else 'are'} not shown by the"
-            f" broker within {settings.request_timeout:g} s of being created; look at its log,"
-            " then `regrade topics check`"
-        ) from error
-    finally:
-        await client.close()
+        if missing:  # else the brokers that answered show them all
+            raise TopicError(
+                f"the broker does not show {_listed(missing)} within {within:g} s of creation;"
+                " look at its log, then `regrade topics check`"
+            ) from error
 
 
-async def _shown_by(client: AIOKafkaClient, node: int, names: Collection[str]) -> set[str]:
-    """The topics of which the broker shows partitions; all of `names` where it does not answer."""
-    try:
-        # All topics: a broker may create one that is asked for by name.
-        metadata = await client.send(node, MetadataRequest(None))
-    except KafkaError as error:
-        log.info("Broker %s does not answer: %r", node, error)
-        return set(names)
+async def _shown_by(client: AIOKafkaClient, node: int) -> set[str]:
+    # All topics: a broker may create one that is asked for by name.
+    metadata = await client.send(node, MetadataRequest(None))
     return {topic["topic"] for topic in metadata.to_object()["topics"] if topic["partitions"]}
+
+
+def _state(name: str, partitions: list[Any], config: dict[str, str]) -> TopicState:
+    def number(entry: str) -> int | None:
+        return int(config[entry]) if entry in config else None
+
+    stamped = config.get("message.timestamp.type")
+    return TopicState(
+        name,
+        len(partitions) or None,
+        len(partitions[0]["replicas"]) if partitions else None,
+        number("retention.ms"),
+        number("max.message.bytes"),
+        "compact" in config.get("cleanup.policy", ""),
+        None if stamped is None else stamped == "LogAppendTime",
+    )
 
 
 def _problems(states: list[TopicState], topics: Topics) -> list[TopicError]:
     problems: list[TopicError] = []
-    if missing := [state.name for state in states if state.partitions is None]:
+    if missing := {state.name for state in states if state.partitions is None}:
         problems.append(
             MissingTopicError(
-                f"{_listed(missing)} {'does' if len(missing) == 1 else 'do'} not exist;"
-                " `regrade topics create` makes what is missing"
+                f"there is no {_listed(missing)}; `regrade topics create` makes what is missing"
             )
         )
     counts = {s.name: s.partitions for s in states if s.name in topics.homes and s.partitions}
@@ -337,22 +337,5 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
     }
 
 
-def _retention(topics: Topics, name: str, settings: Settings) -> float:
-    if name == topics.decisions:
-        return settings.decisions_retention
-    if name in (topics.late, topics.dead_letter):
-        return settings.dead_letter_retention
-    return settings.retention
-
-
-def _append_time(config: dict[str, str]) -> bool | None:
-    kind = config.get("message.timestamp.type")
-    return None if kind is None else kind == "LogAppendTime"
-
-
-def _number(value: str | None) -> int | None:
-    return None if value is None else int(value)
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names))
