@@ -1,12 +1,13 @@
 """`regrade topics create` and `regrade topics check`."""
 
 import asyncio
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
 from stream.cli.options import Bootstrap, Json, Prefix
-from stream.cli.output import err, out, result
+from stream.cli.output import err, result, table
 
 if TYPE_CHECKING:
     from stream.kafka.topics import TopicReport
@@ -35,7 +36,7 @@ def create(
     created = asyncio.run(create_topics(settings))
     report = asyncio.run(check_topics(settings))
     if as_json:
-        result({"created": list(created), **_as_json(report)})
+        result({"created": created, **_as_json(report)})
     else:
         for name in created:
             typer.echo(f"created {name}")
@@ -57,38 +58,30 @@ def check(
     if as_json:
         result(_as_json(report))
     else:
-        _show(report)
+        columns = ("topic", "partitions", "replicas", "retention", "largest message")
+        rows = (
+            (
+                state.name,
+                "missing" if state.partitions is None else str(state.partitions),
+                _text(state.replication_factor),
+                _days(state.retention_ms),
+                _text(state.max_message_bytes),
+            )
+            for state in report.topics
+        )
+        table(columns, rows)
+        if report.ok:
+            typer.echo("All topics are as the line needs them.")
     return _verdict(report)
 
 
 def _as_json(report: "TopicReport") -> dict[str, object]:
-    from dataclasses import asdict
-
     return {
         "ok": report.ok,
         "topics": [asdict(state) for state in report.topics],
         "problems": [str(problem) for problem in report.problems],
-        "warnings": list(report.warnings),
+        "warnings": report.warnings,
     }
-
-
-def _show(report: "TopicReport") -> None:
-    from rich.table import Table
-
-    table = Table("topic", box=None)
-    for heading in ("partitions", "replicas", "retention", "largest message"):
-        table.add_column(heading, justify="right")
-    for state in report.topics:
-        table.add_row(
-            state.name,
-            "[red]missing" if state.partitions is None else str(state.partitions),
-            _text(state.replication_factor),
-            _days(state.retention_ms),
-            _text(state.max_message_bytes),
-        )
-    out().print(table)
-    if report.ok:
-        typer.echo("All topics are as the line needs them.")
 
 
 def _verdict(report: "TopicReport") -> int:
@@ -104,6 +97,4 @@ def _text(value: int | None) -> str:
 
 
 def _days(ms: int | None) -> str:
-    if ms is None:
-        return "-"
-    return "for ever" if ms < 0 else f"{ms / 86_400_000:.3g} days"
+    return "-" if ms is None else "for ever" if ms < 0 else f"{ms / 86_400_000:.3g} days"
