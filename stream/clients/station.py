@@ -29,12 +29,17 @@ from schemas.observation import Observation, Payload
 from stream.clients.client import Client
 from stream.errors import (
     BufferFull,
-    ClientError,
     DeliveryError,
     RecordTooLarge,
     StationClosed,
 )
-from stream.kafka.connection import client_options, connecting, partition_count, stop_client
+from stream.kafka.connection import (
+    client_options,
+    connecting,
+    has_idempotence,
+    partition_count,
+    stop_client,
+)
 from stream.kafka.topics import Topics
 from stream.settings import Settings, ms
 
@@ -99,6 +104,7 @@ class Station(Client):
         producer = AIOKafkaProducer(
             **client_options(self.settings),
             acks="all",
+            enable_idempotence=await has_idempotence(self.settings),
             linger_ms=ms(self.settings.producer_linger),
             max_batch_size=BATCH_BYTES,
             max_request_size=self.topics.message_bytes(
@@ -152,17 +158,7 @@ class Station(Client):
         Raises:
             BufferFull: too many observations are on their way.
         """
-        return self.send_nowait(self.observation(unit_id, payload, captured_at, observation_id))
-
-    async def send(self, observation: Observation) -> Receipt:
-        """As `publish`, an observation that has its own source and id."""
-        value = self._encode(observation)
-        await self._slots.put(None)
-        # Shielded: who stops waiting does not undo a record that may be written already.
-        return await asyncio.shield(self._deliver(observation, value))
-
-    def send_nowait(self, observation: Observation) -> asyncio.Future[Receipt]:
-        """As `publish_nowait`, an observation that has its own source and id."""
+        observation = self.observation(unit_id, payload, captured_at, observation_id)
         value = self._encode(observation)
         try:
             self._slots.put_nowait(None)
@@ -174,6 +170,13 @@ class Station(Client):
         delivery = self._deliver(observation, value)
         delivery.add_done_callback(_log_failure)
         return delivery
+
+    async def send(self, observation: Observation) -> Receipt:
+        """As `publish`, an observation that has its own source and id."""
+        value = self._encode(observation)
+        await self._slots.put(None)
+        # Shielded: who stops waiting does not undo a record that may be written already.
+        return await asyncio.shield(self._deliver(observation, value))
 
     def observation(
         self,
@@ -260,6 +263,7 @@ class Station(Client):
         topic = self.topics.observation(observation.modality)
         what = f"{observation.modality.value} observation of {observation.unit_id}"
         try:
+            # An idempotent producer would retry for ever, hence a limit of our own.
             async with asyncio.timeout(self.settings.request_timeout):
                 if topic not in self._checked:
                     await partition_count(producer.client, topic)
@@ -272,27 +276,22 @@ class Station(Client):
             raise DeliveryError(
                 f"{what}: the station was closed before the broker confirmed it"
             ) from None
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+            raise RecordTooLarge(
+                f"{what}: too large for {topic}; raise its max.message.bytes"
+                " (`regrade topics check` says to what)"
+            ) from error
+        except TopicAuthorizationFailedError as error:
+            raise DeliveryError(
+                f"{what}: we may not write to {topic}; ask for access to it"
+            ) from error
         except (KafkaError, TimeoutError) as error:
-            raise self._failure(what, topic, error) from error
+            cause = repr(error) if isinstance(error, KafkaError) else "no confirmation in time"
+            raise DeliveryError(
+                f"{what}: {cause}; it may or may not be written, so publish it again with the same"
+                " observation_id"
+            ) from error
         return Receipt(observation.observation_id, topic, written.partition, written.offset)
-
-    def _failure(self, what: str, topic: str, error: Exception) -> ClientError:
-        match error:
-            case MessageSizeTooLargeError() | RecordListTooLargeError():
-                return RecordTooLarge(
-                    f"{what}: too large for {topic}; raise its max.message.bytes"
-                    " (`regrade topics check` says to what)"
-                )
-            case TopicAuthorizationFailedError():
-                return DeliveryError(f"{what}: we may not write to {topic}; ask for access to it")
-            case TimeoutError():
-                cause = f"no confirmation within {self.settings.request_timeout:g} s"
-            case _:
-                cause = repr(error)
-        return DeliveryError(
-            f"{what}: {cause}; it may or may not be written, so publish it again with the same"
-            " observation_id"
-        )
 
 
 def _log_failure(delivery: asyncio.Task[Receipt]) -> None:

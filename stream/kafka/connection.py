@@ -14,13 +14,17 @@ from aiokafka.errors import (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
     IllegalSaslStateError,
+    IncompatibleBrokerVersion,
     KafkaConnectionError,
     KafkaTimeoutError,
     NodeNotReadyError,
+    NoError,
     RequestTimedOutError,
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
+    for_code,
 )
+from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from stream.errors import BrokerUnreachable, MissingTopicError, SettingsError
 from stream.settings import Settings, ms
@@ -114,6 +118,30 @@ async def connecting(bootstrap: str, within: float = CONNECT_TIMEOUT) -> AsyncIt
         ) from error
     finally:
         _reasons.reset(token)
+
+
+async def has_idempotence(settings: Settings) -> bool:
+    """Returns whether the broker gives out producer ids, without which a retry may write twice.
+
+    The embedded one answers UNKNOWN_SERVER_ERROR, on which aiokafka's idempotent producer fails
+    to start (and logs an error); a cluster may refuse by its access rules. So we ask first.
+
+    Raises:
+        BrokerUnreachable: no broker answers.
+    """
+    client = AIOKafkaClient(**client_options(settings))
+    request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=2**31 - 1)
+    try:
+        async with connecting(settings.bootstrap_servers):
+            await client.bootstrap()
+            response = await client.send(client.get_random_node(), request)
+    except IncompatibleBrokerVersion:
+        return False
+    finally:
+        await client.close()
+    error = for_code(response.error_code)
+    # A coordinator that is still loading will do; the producer itself waits for it.
+    return error is NoError or bool(error.retriable)
 
 
 async def partition_count(client: AIOKafkaClient, topic: str) -> int:

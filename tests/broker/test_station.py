@@ -1,6 +1,7 @@
 """A station's observations, read back from the broker as a worker would read them."""
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -36,7 +37,7 @@ from stream.errors import (
     RecordTooLarge,
     StationClosed,
 )
-from stream.kafka.connection import client_options
+from stream.kafka.connection import client_options, has_idempotence
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.partitioner import home_partition
 from stream.kafka.topics import Topics, check_topics, create_topics
@@ -253,6 +254,19 @@ async def test_outside_of_async_with_it_is_closed(settings: Settings, topics: To
         pass
     with pytest.raises(StationClosed, match="is closed"):
         station.publish_nowait("U-1", NOTE)
+
+
+async def test_the_embedded_broker_is_used_without_idempotence(
+    lone_broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Station(source="bench", settings=settings_for(lone_broker)) as station:
+        await station.publish("U-1", NOTE)
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+@pytest.mark.real_kafka
+async def test_a_real_broker_is_idempotent(settings: Settings) -> None:
+    assert await has_idempotence(settings)
 
 
 async def test_an_outage_shorter_than_the_timeout_is_survived(lone_broker: EmbeddedBroker) -> None:
