@@ -53,10 +53,6 @@ class StationClosed(ClientError):
     """The station was not started, or has been closed."""
 
 
-class BufferFull(ClientError):
-    """As many observations as allowed are on their way to the broker already."""
-
-
 class RecordTooLarge(ClientError):
     """The encoded observation is larger than a record may be."""
 

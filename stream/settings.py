@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -290,28 +290,21 @@ def ms(seconds: float) -> int:
     return max(round(seconds * 1000), 1) if seconds else 0
 
 
-class EffectiveSetting(NamedTuple):
-    """One setting, as `regrade settings` shows it."""
+def effective(settings: Settings) -> dict[str, tuple[Any, str]]:
+    """Returns every value in force, as JSON has it, with its source.
 
-    name: str
-    """Its path in the file; a dot is `__` in the environment."""
-    value: object
-    """As JSON has it; secrets are hidden."""
-    source: str
-    """`default`, `file`, `environment` or `argument`."""
-
-
-def effective(settings: Settings) -> list[EffectiveSetting]:
-    """Returns every value in force with its source; only `Settings.load` knows sources."""
-    return [
-        EffectiveSetting(name, value, settings._origins.get(name, "default"))
+    By its path in the file; a dot is `__` in the environment. Secrets are hidden. Sources are
+    `default`, `file`, `environment` and `argument`; only `Settings.load` knows them.
+    """
+    return {
+        name: (value, settings._origins.get(name, "default"))
         for name, value in _flat(settings.model_dump(mode="json")).items()
-    ]
+    }
 
 
 def unknown_variables() -> list[str]:
     """Returns REGRADE_* variables that set nothing: a misspelt one would be ignored in silence."""
-    names = [one.name.replace(".", "__") for one in effective(Settings.model_construct())]
+    names = [name.replace(".", "__") for name in effective(Settings.model_construct())]
     known = {CONFIG_VARIABLE, CACHE_VARIABLE, *(PREFIX + name.upper() for name in names)}
     return sorted(
         name

@@ -14,15 +14,16 @@ def settings(as_json: Json = False) -> int:
     found = effective(Settings.load())
     unknown = unknown_variables()
     if as_json:
-        values = {one.name: {"value": one.value, "source": one.source} for one in found}
+        values = {
+            name: {"value": value, "source": source} for name, (value, source) in found.items()
+        }
         result({"settings": values, "unknown_variables": unknown})
     else:
         from rich.table import Table
 
         table = Table("setting", "value", "source", box=None)
-        for one in found:
-            style = None if one.source == "default" else "bold"
-            table.add_row(one.name, _text(one.value), one.source, style=style)
+        for name, (value, source) in found.items():
+            table.add_row(name, _text(value), source, style="bold" * (source != "default"))
         out().print(table)
     for name in unknown:
         err().print(f"warning: {name} sets nothing; is it misspelt?", markup=False, soft_wrap=True)

@@ -35,14 +35,12 @@ def create(
     )
     created = asyncio.run(create_topics(settings))
     report = asyncio.run(check_topics(settings))
-    if as_json:
-        result({"created": created, **_as_json(report)})
-    else:
+    if not as_json:
         for name in created:
             typer.echo(f"created {name}")
         existing = len(report.topics) - len(created)
         typer.echo(f"{len(created)} topics created, {existing} were there already")
-    return _verdict(report)
+    return _tell(report, {"created": created} if as_json else None)
 
 
 @app.command(epilog="Example: regrade topics check --topic-prefix plant1.line3. --json")
@@ -55,9 +53,7 @@ def check(
 
     settings = Settings.load(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
     report = asyncio.run(check_topics(settings))
-    if as_json:
-        result(_as_json(report))
-    else:
+    if not as_json:
         columns = ("topic", "partitions", "replicas", "retention", "largest message")
         rows = (
             (
@@ -72,19 +68,14 @@ def check(
         table(columns, rows)
         if report.ok:
             typer.echo("All topics are as the line needs them.")
-    return _verdict(report)
+    return _tell(report, {} if as_json else None)
 
 
-def _as_json(report: "TopicReport") -> dict[str, object]:
-    return {
-        "ok": report.ok,
-        "topics": [asdict(state) for state in report.topics],
-        "problems": [str(problem) for problem in report.problems],
-        "warnings": report.warnings,
-    }
-
-
-def _verdict(report: "TopicReport") -> int:
+def _tell(report: "TopicReport", in_json: dict[str, object] | None) -> int:
+    """Tells what is wrong, and to programs everything; the first problem ends the command."""
+    if in_json is not None:
+        problems = [str(problem) for problem in report.problems]
+        result({**in_json, "ok": report.ok, **asdict(report), "problems": problems})
     for warning in report.warnings:
         err().print(f"warning: {warning}", markup=False, soft_wrap=True)
     if report.problems:

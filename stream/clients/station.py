@@ -8,7 +8,6 @@ fails to come, publish again with the same `observation_id`: the join counts it 
 """
 
 import asyncio
-import logging
 import time
 import uuid
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ from schemas.errors import InvalidField
 from schemas.observation import Observation, Payload
 from stream.clients.client import Client
 from stream.errors import (
-    BufferFull,
     DeliveryError,
     RecordTooLarge,
     StationClosed,
@@ -42,8 +40,6 @@ from stream.kafka.connection import (
 )
 from stream.kafka.topics import Topics
 from stream.settings import Settings, ms
-
-log = logging.getLogger(__name__)
 
 BATCH_BYTES = 512 * 1024
 """aiokafka's 16 KiB would make a batch of each photograph and of every ten notes."""
@@ -86,8 +82,7 @@ class Station(Client):
         # Of all modalities: a station may send what this plant's workers do not expect.
         self.topics = Topics(self.settings.topic_prefix)
         self._encoding = encoding
-        # A queue, since it can be entered both by waiting and without; an entry is a slot taken.
-        self._slots: asyncio.Queue[None] = asyncio.Queue(max(buffer, 1))
+        self._slots = asyncio.Semaphore(max(buffer, 1))
         self._deliveries: set[asyncio.Task[Receipt]] = set()
         self._checked: set[str] = set()
         self._producer: AIOKafkaProducer | None = None
@@ -143,40 +138,15 @@ class Station(Client):
         """
         return await self.send(self.observation(unit_id, payload, captured_at, observation_id))
 
-    def publish_nowait(
-        self,
-        unit_id: str,
-        payload: Payload,
-        captured_at: int | datetime | None = None,
-        observation_id: str | None = None,
-    ) -> asyncio.Future[Receipt]:
-        """As `publish`, but never waits: a line that must not stop drops or stores instead.
-
-        Returns:
-            The receipt to come. Failures are logged as well, for callers that do not look.
-
-        Raises:
-            BufferFull: too many observations are on their way.
-        """
-        observation = self.observation(unit_id, payload, captured_at, observation_id)
-        value = self._encode(observation)
-        try:
-            self._slots.put_nowait(None)
-        except asyncio.QueueFull:
-            raise BufferFull(
-                f"{self._slots.maxsize} observations of {self.source} are on their way to the"
-                " broker; wait with publish(), or give the station a larger buffer"
-            ) from None
-        delivery = self._deliver(observation, value)
-        delivery.add_done_callback(_log_failure)
-        return delivery
-
     async def send(self, observation: Observation) -> Receipt:
         """As `publish`, an observation that has its own source and id."""
         value = self._encode(observation)
-        await self._slots.put(None)
+        await self._slots.acquire()
+        delivery = asyncio.create_task(self._confirmed(observation, value))
+        self._deliveries.add(delivery)
+        delivery.add_done_callback(self._ended)
         # Shielded: who stops waiting does not undo a record that may be written already.
-        return await asyncio.shield(self._deliver(observation, value))
+        return await asyncio.shield(delivery)
 
     def observation(
         self,
@@ -201,16 +171,6 @@ class Station(Client):
             source=self.source,
             payload=payload,
         )
-
-    @property
-    def in_flight(self) -> int:
-        """The number of observations on their way."""
-        return len(self._deliveries)
-
-    async def flush(self) -> None:
-        """Waits until each observation on its way is confirmed or has failed; raises nothing."""
-        while self._deliveries:
-            await asyncio.wait(self._deliveries)
 
     async def close(self) -> None:
         """Delivers what is on its way, for at most `shutdown_timeout`, and disconnects."""
@@ -244,16 +204,9 @@ class Station(Client):
             )
         return value
 
-    def _deliver(self, observation: Observation, value: bytes) -> asyncio.Task[Receipt]:
-        """Hands over to the broker in the background; the slot is free when it has ended."""
-        delivery = asyncio.create_task(self._confirmed(observation, value))
-        self._deliveries.add(delivery)
-        delivery.add_done_callback(self._delivered)
-        return delivery
-
-    def _delivered(self, delivery: asyncio.Task[Receipt]) -> None:
+    def _ended(self, delivery: asyncio.Task[Receipt]) -> None:
         self._deliveries.discard(delivery)
-        self._slots.get_nowait()
+        self._slots.release()
         if not delivery.cancelled():
             # Marks it as looked at: who was cancelled while waiting for it cannot look any more.
             delivery.exception()
@@ -292,8 +245,3 @@ class Station(Client):
                 " observation_id"
             ) from error
         return Receipt(observation.observation_id, topic, written.partition, written.offset)
-
-
-def _log_failure(delivery: asyncio.Task[Receipt]) -> None:
-    if not delivery.cancelled() and (error := delivery.exception()) is not None:
-        log.warning("%s", error)

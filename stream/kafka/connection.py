@@ -11,8 +11,6 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
     IllegalSaslStateError,
     IncompatibleBrokerVersion,
     KafkaConnectionError,
@@ -34,13 +32,7 @@ log = logging.getLogger(__name__)
 STOP_TIMEOUT = 3.0
 CONNECT_TIMEOUT = 15.0
 """For the first metadata; a firewall that drops packets would hold us for much longer."""
-REFUSALS = (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
-    IllegalSaslStateError,
-    SaslAuthenticationFailed,
-    UnsupportedSaslMechanismError,
-)
+REFUSALS = (IllegalSaslStateError, SaslAuthenticationFailed, UnsupportedSaslMechanismError)
 
 _reasons: ContextVar[list[Exception] | None] = ContextVar("_reasons", default=None)
 

@@ -21,11 +21,11 @@ from stream.settings import (
 
 
 def sources(settings: Settings) -> dict[str, str]:
-    return {one.name: one.source for one in effective(settings)}
+    return {name: source for name, (_, source) in effective(settings).items()}
 
 
 def values(settings: Settings) -> dict[str, object]:
-    return {one.name: one.value for one in effective(settings)}
+    return {name: value for name, (value, _) in effective(settings).items()}
 
 
 @pytest.fixture
