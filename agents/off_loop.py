@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar
 
-FEW = 8
+FEW = 64
 """Records that are sooner done than handed to a thread.
 
 A step lets go of Python's lock with each operation of torch, and must then wait until the event

@@ -7,7 +7,7 @@ import logging
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -148,9 +148,9 @@ class _Stage(ABC):
         if self.agent is not None:
             await self.agent.revoke()
 
-    async def take(self, batch: Batch) -> None:
+    async def take(self, batches: Sequence[Batch]) -> None:
         assert self.agent is not None
-        await self.agent.take(batch)
+        await self.agent.take(batches)
 
     def committable(self) -> Offsets:
         return {} if self.agent is None else self.agent.committable()

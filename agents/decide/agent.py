@@ -1,17 +1,19 @@
 """The decide stage: feature records and marks in; decisions, late letters and dead letters out.
 
-One home partition is one `_Home`: a queue of batches and the loop around its `DecideStep`. A home
-that was taken over first reads back what has been decided; the others go on meanwhile.
+One home partition is one `_Home`: a queue of batches, and a `DecideStep`. The homes that have
+something to do and whose last decisions are confirmed step together. A home that was taken over
+first reads back what has been decided; the others go on meanwhile.
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Protocol
 
-from agents.decide.step import DecideStep, Effects, StartingPoint
+from agents.decide.step import DecideStep, Effects, StartingPoint, step_together
 from agents.frontier import Frontier
 from agents.host import Host, Publisher
 from agents.join import BEGINNING
@@ -24,7 +26,7 @@ from schemas.record import Batch, Record, TopicPartition
 log = logging.getLogger(__name__)
 
 STEP_MAX = 1_000
-"""Records above which a step takes no further batch: a rebalance waits for the step."""
+"""Records above which a step takes no further batch of a home: a rebalance waits for the step."""
 STALLED_AFTER = 60.0
 """Seconds without progress of event time after which the log says what holds it."""
 RETRY_AFTER = 1.0
@@ -78,11 +80,15 @@ class DecideAgent:
         self._assigned = -1
         self._homes: dict[TopicPartition, _Home] = {}
         self._named: set[tuple[str, int]] = set()
+        self._news = asyncio.Event()
+        """Something may be ready for a step."""
 
     # -- life ---------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Begins; homes come with `assign`."""
+        self._serve_gauges()
+        self.host.spawn(self._run())
 
     async def stop(self) -> None:
         """Finishes what is in flight."""
@@ -118,24 +124,65 @@ class DecideAgent:
         )
         self._homes, self._generation, self._assigned = homes, generation, generation
         self.host.pause([tp for tp, home in homes.items() if not home.restored])
-        for home in homes.values():
-            home.go_on()
+        self._news.set()
         return {tp: home.next_offset for tp, home in homes.items()}
 
     async def revoke(self) -> None:
         """Waits for what is in flight; the homes then stand still until they are assigned."""
         self._generation = -1
-        await asyncio.gather(*[home.halt() for home in self._homes.values()])
+        await asyncio.gather(*[home.finished() for home in self._homes.values()])
 
     # -- records --------------------------------------------------------------------------------
 
-    async def take(self, batch: Batch) -> None:
-        """Queues a batch of one home partition."""
-        home = self._homes.get(batch.tp)
-        if home is None or batch.generation != self._generation:
-            self.host.done(batch)
-            return
-        home.put(batch)
+    async def take(self, batches: Sequence[Batch]) -> None:
+        """Queues what a poll brought, each batch with its home partition."""
+        for batch in batches:
+            home = self._homes.get(batch.tp)
+            if home is None or batch.generation != self._generation:
+                self.host.done(batch)
+            else:
+                home.put(batch)
+                self._news.set()
+
+    async def _run(self) -> None:
+        """Steps, again and again, with all homes that are ready."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            ready = [home for home in self._homes.values() if home.is_ready]
+            if self._generation < 0 or not ready:
+                continue
+            taken = [home.take(STEP_MAX) for home in ready]
+            works = [(home.step, records) for home, (_, records) in zip(ready, taken, strict=True)]
+            step = partial(step_together, works, self.host.wall_ms())
+            count = sum(len(records) for _, records in works)
+            for home, (batches, _), effects in zip(
+                ready, taken, await off_loop(self.executor, step, count), strict=True
+            ):
+                self.host.spawn(self._carry_out(home, batches, effects))
+            self._name_wrong_clocks()
+
+    async def _carry_out(self, home: "_Home", batches: Sequence[Batch], effects: Effects) -> None:
+        try:
+            if await self.publisher.deliver(effects.outgoing, home.is_ours):
+                home.frontier.finish(effects.finished)
+                self._count(effects)
+                home.tell_a_stall()
+            elif not home.closed:
+                # Its state is ahead of what has been published: it is read back with the next
+                # assignment, which may not come by itself.
+                home.broken = True
+                self.host.rejoin()
+        finally:
+            home.idle.set()
+            for batch in batches:
+                self.host.done(batch)
+            self._news.set()
+
+    def restored(self, home: "_Home") -> None:
+        """A home has been read back."""
+        self.host.resume([home.tp])
+        self._news.set()
 
     # -- offsets --------------------------------------------------------------------------------
 
@@ -153,9 +200,9 @@ class DecideAgent:
             if home := self._homes.get(tp):
                 home.frontier.committed(offset)
 
-    # -- what homes report ----------------------------------------------------------------------
+    # -- what is told -----------------------------------------------------------------------------
 
-    def name_wrong_clocks(self) -> None:
+    def _name_wrong_clocks(self) -> None:
         """Names each input partition with a wrong clock once in the log, and counts them."""
         wrong = {each for home in self._homes.values() for each in home.step.watermark.wrong_clocks}
         for topic, partition in sorted(wrong - self._named):
@@ -168,7 +215,7 @@ class DecideAgent:
         self._named |= wrong
         self.metrics.wrong_clocks.labels("partition").set(len(wrong))
 
-    def count(self, effects: Effects) -> None:
+    def _count(self, effects: Effects) -> None:
         """Counts what has been published."""
         metrics, wall_ms = self.metrics, self.host.wall_ms()
         metrics.late.inc(effects.late)
@@ -180,12 +227,18 @@ class DecideAgent:
             latency = max(wall_ms / 1000 - newest.timestamp(), 0.0)
             metrics.decision_latency.observe(latency)
             metrics.decisions.labels(decision.status, str(decision.routing.option)).inc()
-        joins = [home.step.join for home in self._homes.values()]
-        metrics.open_passages.set(sum(join.open_passages for join in joins))
-        metrics.duplicates.set(sum(join.duplicates for join in joins))
-        metrics.inseparable.set(sum(join.inseparable for join in joins))
-        metrics.unfinished.set(sum(h.frontier.unfinished for h in self._homes.values()))
-        self.name_wrong_clocks()
+
+    def _serve_gauges(self) -> None:
+        """Lets the gauges look for themselves, when they are read (in a thread of theirs)."""
+
+        def total(count: Callable[[_Home], int]) -> Callable[[], float]:
+            return lambda: sum(count(home) for home in self._homes.values())
+
+        metrics = self.metrics
+        metrics.open_passages.set_function(total(lambda home: home.step.join.open_passages))
+        metrics.duplicates.set_function(total(lambda home: home.step.join.duplicates))
+        metrics.inseparable.set_function(total(lambda home: home.step.join.inseparable))
+        metrics.unfinished.set_function(total(lambda home: home.frontier.unfinished))
 
 
 class _Home:
@@ -195,6 +248,8 @@ class _Home:
         next_offset: the first record that has not been queued yet.
         restored: what had been decided has been read back.
         broken: its state is ahead of what could be published; it must be read back again.
+        closed: another worker owns the home now; nothing of it may be published any more.
+        idle: cleared while records are on their way through a step to their confirmation.
     """
 
     def __init__(
@@ -211,45 +266,59 @@ class _Home:
         self.frontier = Frontier(offset)
         self.restored = False
         self.broken = False
+        self.closed = False
+        self.idle = asyncio.Event()
+        self.idle.set()
         self._agent = agent
         self._first = offset
         self._start = start
-        self._queue: asyncio.Queue[tuple[Batch, list[Record]]] = (
-            asyncio.Queue()
-        )  # bounded by the budget of bytes
-        self._may_work = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._closed = False
+        self._queue: deque[tuple[Batch, list[Record]]] = deque()  # bounded by the budget of bytes
         self._reached = (BEGINNING, agent.host.wall_ms())
         """The watermark, and since when it has been there, ms; then 0: the log has said so."""
-        self._task = agent.host.spawn(self._run())
+        self._restoring = agent.host.spawn(self._restore())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has something to do, and nothing that must be done before."""
+        return bool(self._queue) and self.restored and self.idle.is_set() and not self.broken
 
     def put(self, batch: Batch) -> None:
-        # What comes again within an assignment has been queued already.
+        """Queues a batch; what comes again within an assignment has been queued already."""
         fresh = [record for record in batch.records if record.offset >= self.next_offset]
         if fresh:
             self.next_offset = fresh[-1].offset + 1
-        self._queue.put_nowait((batch, fresh))
+        self._queue.append((batch, fresh))
 
-    def go_on(self) -> None:
-        self._may_work.set()
+    def take(self, limit: int) -> tuple[list[Batch], list[Record]]:
+        """Returns queued batches, and the records of them, as long as there are fewer than the
+        limit; `idle` is to be set when they are done with."""
+        self.idle.clear()
+        batches: list[Batch] = []
+        records: list[Record] = []
+        while self._queue and len(records) < limit:
+            batch, fresh = self._queue.popleft()
+            batches.append(batch)
+            records += fresh
+        self.frontier.deliver(record.offset for record in records)
+        return batches, records
 
-    async def halt(self) -> None:
-        """Lets nothing more begin, and waits until what has begun is finished."""
-        self._may_work.clear()
+    async def finished(self) -> None:
+        """Waits until what has begun is finished; cancelled, nothing of it will be published."""
         try:
-            await self._idle.wait()
+            await self.idle.wait()
         except asyncio.CancelledError:
-            self.broken = True  # it took too long: what has begun may not be published any more
+            self.broken = True
             raise
 
     def close(self) -> None:
-        """Another worker owns the home now; nothing of it may be published any more."""
-        self._closed = True
-        self._task.cancel()
-        while not self._queue.empty():
-            self._agent.host.done(self._queue.get_nowait()[0])
+        self.closed = True
+        self._restoring.cancel()
+        while self._queue:
+            self._agent.host.done(self._queue.popleft()[0])
+
+    def is_ours(self) -> bool:
+        """Whether what comes of it may be published."""
+        return not (self.closed or self.broken) and self._agent.host.may_publish()
 
     def committable(self) -> tuple[int, str] | None:
         offset = self.frontier.committable()
@@ -258,43 +327,7 @@ class _Home:
         point = self.step.starting_point(offset)
         return offset, str(point or "")
 
-    # -- inside -----------------------------------------------------------------------------------
-
-    async def _run(self) -> None:
-        await self._restore()
-        self.restored = True
-        self._agent.host.resume([self.tp])
-        while True:
-            taken = [await self._queue.get()]
-            try:
-                await self._may_work.wait()
-                self._idle.clear()
-                while not self._queue.empty() and sum(len(fresh) for _, fresh in taken) < STEP_MAX:
-                    taken.append(self._queue.get_nowait())
-                await self._work([record for _, fresh in taken for record in fresh])
-            finally:
-                self._idle.set()
-                for batch, _ in taken:
-                    self._agent.host.done(batch)
-            if self.broken:
-                return
-
-    async def _work(self, records: Sequence[Record]) -> None:
-        agent = self._agent
-        self.frontier.deliver(record.offset for record in records)
-        work = partial(self.step.step, records, agent.host.wall_ms())
-        effects: Effects = await off_loop(agent.executor, work, len(records))
-        if await agent.publisher.deliver(effects.outgoing, self._is_ours):
-            self.frontier.finish(effects.finished)
-            agent.count(effects)
-            self._tell_a_stall()
-        elif not self._closed:
-            # Its state is ahead of what has been published: it is read back with the next
-            # assignment, which may not come by itself.
-            self.broken = True
-            agent.host.rejoin()
-
-    def _tell_a_stall(self) -> None:
+    def tell_a_stall(self) -> None:
         """Says once what event time waits for, where it has stood still for long."""
         watermark, now = self.step.watermark, self._agent.host.wall_ms()
         value, since = self._reached
@@ -309,8 +342,7 @@ class _Home:
                 ", ".join(sorted(self.step.watermark.holding())) or "marks",
             )
 
-    def _is_ours(self) -> bool:
-        return not (self._closed or self.broken) and self._agent.host.may_publish()
+    # -- reading back -----------------------------------------------------------------------------
 
     async def _restore(self) -> None:
         """Reads back what the topics remember, again and again until it can be read."""
@@ -318,13 +350,15 @@ class _Home:
         while True:
             try:
                 await self._read_back()
-                return
+                break
             except Unavailable as error:
                 if not failed:
                     log.warning("Home partition %d is not read back yet: %s", self._number, error)
                 failed = True
                 self.step = self._agent.make_step(self._start)
                 await asyncio.sleep(RETRY_AFTER)
+        self.restored = True
+        self._agent.restored(self)
 
     async def _read_back(self) -> None:
         decisions = records = 0

@@ -8,6 +8,7 @@ what else came of it is confirmed; the effects say which.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -122,6 +123,7 @@ class DecideStep:
     """The state of one home partition: its watermark and its passages.
 
     Args:
+        model: the same one for all home partitions.
         start: where event time had come at the offset from which records are processed; None:
             nobody knows, and the decision log tells what it can.
     """
@@ -136,8 +138,8 @@ class DecideStep:
             max_source_lag=config.max_source_lag,
             value=start.watermark if start else BEGINNING,
         )
-        self._config = config
-        self._model = model
+        self.config = config
+        self.model = model
         self._start = start
         self._history: deque[tuple[int, StartingPoint]] = deque()
         """By the offset behind each mark: where event time had come there."""
@@ -176,9 +178,16 @@ class DecideStep:
         Args:
             now: the wall clock, ms since 1970 UTC: only for what decisions say of themselves.
         """
-        items = [_decode(record) for record in records]
-        features = [item for item in items if isinstance(item, FeatureRecord)]
-        encodings = iter(self._model.encode(features) if features else ())
+        (effects,) = step_together([(self, records)], now)
+        return effects
+
+    def _join(
+        self,
+        records: Sequence[Record],
+        items: Sequence[_Item],
+        encodings: Iterator[NDArray[np.float32] | RecordError],
+    ) -> tuple[Effects, list[Revision]]:
+        """Returns the effects of records but for the decisions, and what must be decided."""
         effects = Effects()
         revisions: list[Revision] = []
 
@@ -193,11 +202,7 @@ class DecideStep:
         sort(self.join.advance(self.watermark.value))
         for record, item in zip(records, items, strict=True):
             sort(self._take(record, item, encodings, effects))
-        size = self._config.batch_max
-        for first in range(0, len(revisions), size):
-            effects.decisions.extend(self._model.decide(revisions[first : first + size], now))
-        effects.outgoing.extend(map(self._config.publish, effects.decisions))
-        return effects
+        return effects, revisions
 
     def _take(
         self,
@@ -249,7 +254,7 @@ class DecideStep:
         record = token.record
         assert record is not None, "the bytes of what may be late are kept"
         if isinstance(output, Excess):
-            limit = self._config.join.max_evidence
+            limit = self.config.join.max_evidence
             error = TooMuchEvidence(
                 f"the passage of {arrival.unit_id} holds {limit} observations already;"
                 " is that what a scanner says that cannot read a label?"
@@ -266,7 +271,7 @@ class DecideStep:
     def _late(self, record: Record, origin: Origin) -> Outgoing:
         more = [(headers.ORIGIN, f"{origin.topic}/{origin.partition}/{origin.offset}".encode())]
         return Outgoing(
-            self._config.late_topic,
+            self.config.late_topic,
             record.key,
             record.value,
             [*record.headers, *more],
@@ -275,7 +280,7 @@ class DecideStep:
         )
 
     def _bury(self, record: Record, error: RecordError, stage: str, effects: Effects) -> None:
-        letter = dead_letter(self._config.dead_letter_topic, record, error, stage)
+        letter = dead_letter(self.config.dead_letter_topic, record, error, stage)
         effects.outgoing.append(letter)
         effects.dead.append(error.reason)
         effects.finished.append(record.offset)
@@ -284,6 +289,30 @@ class DecideStep:
         oldest = self.watermark.oldest
         if oldest is not None:
             self._history.append((behind, StartingPoint(self.watermark.value, oldest)))
+
+
+def step_together(works: Sequence[tuple[DecideStep, Sequence[Record]]], now: int) -> list[Effects]:
+    """Returns the effects of records of several home partitions, in order; see `DecideStep.step`.
+
+    They are encoded and decided together, because most of what that costs is a cost of the call.
+    """
+    read = [[_decode(record) for record in records] for _, records in works]
+    config, model = works[0][0].config, works[0][0].model
+    features = [item for items in read for item in items if isinstance(item, FeatureRecord)]
+    encodings = iter(model.encode(features) if features else ())
+    joined = [
+        step._join(records, items, encodings)
+        for (step, records), items in zip(works, read, strict=True)
+    ]
+    revisions = [revision for _, found in joined for revision in found]
+    decisions: list[Decision] = []
+    for first in range(0, len(revisions), config.batch_max):
+        decisions.extend(model.decide(revisions[first : first + config.batch_max], now))
+    decided = iter(decisions)
+    for effects, found in joined:
+        effects.decisions.extend(islice(decided, len(found)))
+        effects.outgoing.extend(map(config.publish, effects.decisions))
+    return [effects for effects, _ in joined]
 
 
 def _decode(record: Record) -> _Item:

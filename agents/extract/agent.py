@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from agents.extract.clocks import ClockConfig
 from agents.extract.progress import Heard, InputProgress, make_mark
@@ -30,7 +31,7 @@ BEHIND = "far behind the others: nobody waits for it, and what it sends may be l
 MAX_NAMED = 1_000
 """Wrong clocks that the log names: who makes up stations shall not fill it."""
 IN_FLIGHT = 16
-"""Batches that may be under way; a rebalance waits for them."""
+"""Polls of a topic that may be under way; a rebalance waits for them."""
 MAX_CLOCK_DIFFERENCE = 5_000
 """How far a worker's clock may be from the broker's, ms: beyond it, it judges nobody."""
 
@@ -84,7 +85,8 @@ class ExtractAgent:
         """The generation of the last assignment, also while its partitions are revoked."""
         self._inputs: dict[TopicPartition, InputProgress] = {}
         self._committed: dict[TopicPartition, tuple[int, str]] = {}
-        self._in_flight: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._in_flight: dict[str, asyncio.Task[None]] = {}
+        """By topic, what was taken last."""
         self._marking: set[int] = set()
         """Homes whose last mark is not confirmed yet."""
         self._clock_is_right = asyncio.Event()
@@ -139,25 +141,28 @@ class ExtractAgent:
 
     # -- records --------------------------------------------------------------------------------
 
-    async def take(self, batch: Batch) -> None:
-        """Extracts a batch and begins to publish what came of it."""
+    async def take(self, batches: Sequence[Batch]) -> None:
+        """Extracts what a poll brought of one topic, and begins to publish what came of it."""
         await self._clock_is_right.wait()
         await self._room.acquire()
-        if batch.generation != self._generation:
-            self._room.release()
-            self._host.done(batch)
+        if batches[0].generation != self._generation:
+            self._finish(batches)
             return
-        step = self._steps[batch.tp.topic]
-        work = partial(step.step, batch.records, self._host.wall_ms())
-        extracted = await off_loop(self._executor, work, len(batch.records))
-        before = self._in_flight.get(batch.tp)
-        self._in_flight[batch.tp] = self._host.spawn(self._confirm(batch, extracted, before))
+        topic = batches[0].tp.topic
+        records = [record for batch in batches for record in batch.records]
+        work = partial(self._steps[topic].step, records, self._host.wall_ms())
+        extracted = await off_loop(self._executor, work, len(records))
+        before = self._in_flight.get(topic)
+        self._in_flight[topic] = self._host.spawn(self._confirm(batches, extracted, before))
 
     async def _confirm(
-        self, batch: Batch, extracted: Sequence[Extracted], before: Awaitable[None] | None
+        self,
+        batches: Sequence[Batch],
+        extracted: Sequence[Extracted],
+        before: Awaitable[None] | None,
     ) -> None:
         """Publishes; once all is confirmed, and so is what came before, counts it as done."""
-        generation, progress = batch.generation, self._inputs.get(batch.tp)
+        generation, inputs = batches[0].generation, self._inputs
         try:
             records = [item.outgoing for item in extracted]
             if not await self._publisher.deliver(records, self._is_ours(generation)):
@@ -166,15 +171,22 @@ class ExtractAgent:
             if before is not None:
                 await before
         finally:
-            self._room.release()
-            self._host.done(batch)
-        if progress is None or generation != self._generation:
+            self._finish(batches)
+        if generation != self._generation:
             return
-        heard = [item.heard for item in extracted if item.heard is not None]
-        progress.confirmed(
-            batch.records[-1].offset + 1, _newest(heard), live=batch.caught_up_before
-        )
-        self._count(batch, extracted, len(heard))
+        items = iter(extracted)
+        for batch in batches:
+            came = list(islice(items, len(batch.records)))
+            heard = [item.heard for item in came if item.heard is not None]
+            inputs[batch.tp].confirmed(
+                batch.records[-1].offset + 1, _newest(heard), live=batch.caught_up_before
+            )
+            self._count(batch.tp, came, len(heard))
+
+    def _finish(self, batches: Sequence[Batch]) -> None:
+        self._room.release()
+        for batch in batches:
+            self._host.done(batch)
 
     def _give_up(self, generation: int) -> None:
         """Counts nothing more of a generation in which something could not be published: what
@@ -186,15 +198,14 @@ class ExtractAgent:
     def _is_ours(self, generation: int) -> Callable[[], bool]:
         return lambda: generation == self._generation and self._host.may_publish()
 
-    def _count(self, batch: Batch, extracted: Sequence[Extracted], usable: int) -> None:
-        topic = batch.tp.topic
+    def _count(self, tp: TopicPartition, extracted: Sequence[Extracted], usable: int) -> None:
+        topic, partition = tp
         self._metrics.observations.labels(self._steps[topic].config.modality.value).inc(usable)
         for item in extracted:
             if item.reason is not None:
                 self._metrics.dead_letters.labels(topic, item.reason).inc()
             if item.ahead is not None:
-                where = f"{topic}[{batch.tp.partition}]"
-                self._name(where, item.ahead, AHEAD)
+                self._name(f"{topic}[{partition}]", item.ahead, AHEAD)
 
     # -- offsets --------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Coroutine, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -33,8 +34,8 @@ PARTITION_FETCH_BYTES = 1024 * 1024
 """What one fetch brings of a partition at most; one larger record comes all the same."""
 FETCH_PARTS = 4
 """One fetch of all partitions brings at most this part of the byte budget."""
-BATCH_RECORDS = 500
-"""Records of one batch at most, since compression hides how large they become."""
+POLL_RECORDS = 500
+"""Records of a topic that a poll brings at most, since compression hides how large they become."""
 METADATA_MAX_AGE_MS = 10_000
 """How soon partitions that were added to a topic are found."""
 NO_POLL_LIMIT_MS = 86_400_000
@@ -251,12 +252,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     # -- records --------------------------------------------------------------------------
 
     async def poll(
-        self, held: Collection[TopicPartition], room: int, generation: int, patience: float
+        self,
+        is_held: Callable[[aiokafka.TopicPartition], bool],
+        room: int,
+        generation: int,
+        patience: float,
     ) -> list[Batch]:
         """Returns one batch of each partition that has records; waits for the first.
 
         Args:
-            held: partitions that nothing is taken of.
+            is_held: whether nothing is taken of a partition.
             room: bytes; no further batch is taken beyond it.
             patience: seconds to wait for the first.
         """
@@ -266,7 +271,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             raise ConsumerStoppedError
         assignment = self._open
         try:
-            if not self._ready(held):
+            if not self._ready(is_held):
                 waiter = fetcher._create_fetch_waiter()
                 await asyncio.wait([waiter], timeout=patience)
                 if not waiter.done():
@@ -275,8 +280,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 waiter.result()
             if assignment is None or not self._is_current(assignment):
                 return []
-            before = {tp: self._ended.get(tp, False) for tp in self._ready(held)}
-            fetch = partial(self._take, held, room)
+            before = {tp: self._ended.get(tp, False) for tp in self._ready(is_held)}
+            fetch = partial(self._take, is_held, room)
             records = await fetch_over_unreadable(consumer, fetch)
         except KafkaError as error:
             if not _is_passing(error):
@@ -296,22 +301,29 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         for waiter in list(fetcher._fetch_waiters):
             fetcher._notify(waiter)
 
-    def _ready(self, held: Collection[TopicPartition]) -> list[aiokafka.TopicPartition]:
-        return [tp for tp in self._ensure_consumer()._fetcher._records if tp not in held]
+    def _ready(
+        self, is_held: Callable[[aiokafka.TopicPartition], bool]
+    ) -> list[aiokafka.TopicPartition]:
+        return [tp for tp in self._ensure_consumer()._fetcher._records if not is_held(tp)]
 
     async def _take(
-        self, held: Collection[TopicPartition], room: int
+        self, is_held: Callable[[aiokafka.TopicPartition], bool], room: int
     ) -> dict[aiokafka.TopicPartition, list[ConsumerRecord]]:
         """Empties the fetcher partition by partition, so that it stops as soon as it must."""
         consumer = self._ensure_consumer()
         fetcher = consumer._fetcher
         taken: dict[aiokafka.TopicPartition, list[ConsumerRecord]] = {}
-        for tp in self._ready(held):
+        more = Counter({tp.topic: POLL_RECORDS for tp in fetcher._records})
+        for tp in self._ready(is_held):
             if consumer._subscription.reassignment_in_progress or room <= 0:
                 break  # (the fetcher would wait for the new assignment)
-            records = await fetcher.fetched_records([tp], timeout=0, max_records=BATCH_RECORDS)
-            taken.update(records)
-            room -= sum(_size(record) for record in records.get(tp, ()))
+            if more[tp.topic] <= 0:
+                continue
+            found = await fetcher.fetched_records([tp], timeout=0, max_records=more[tp.topic])
+            taken.update(found)
+            records = found.get(tp, ())
+            more[tp.topic] -= len(records)
+            room -= sum(_size(record) for record in records)
         return taken
 
     def _batch(

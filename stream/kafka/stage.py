@@ -4,7 +4,7 @@
 calls, both ways, are made in one event loop, so a stage needs no locks.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from schemas.errors import RegradeError
@@ -56,9 +56,10 @@ class Stage(Protocol):
         committed. No batch comes between this and the next `assign`.
         """
 
-    async def take(self, batch: Batch) -> None:
-        """Accepts records, of each partition in order; other partitions of the same topic wait
-        while it waits. Every batch must be given to `Flow.done` once."""
+    async def take(self, batches: Sequence[Batch]) -> None:
+        """Accepts what a poll brought of one topic: at least one batch, of each partition one at
+        most, in order; what comes next of the topic waits while it waits. Every batch must be given
+        to `Flow.done` once."""
 
     def committable(self) -> Offsets:
         """Returns how far each partition is finished, of those where that has changed."""

@@ -27,8 +27,8 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-QUEUED_BATCHES = 64
-"""Batches that Faust holds per topic before it stops reading the topic."""
+QUEUED_POLLS = 16
+"""Polls that Faust holds per topic before it stops reading the topic."""
 WATCH_INTERVAL = 1.0
 STUCK_AFTER = 5
 """Looks in a row at which the flow may be found stopped though the stage is ready."""
@@ -88,13 +88,13 @@ class StageApp(faust.App):  # type: ignore[misc]
 
         async def consume(stream: Any) -> None:
             async for event in stream.noack().events():
-                batch: Batch = event.value
+                batches: Sequence[Batch] = event.value
                 # Faust may keep the event for a while; only the stage decides what it needs.
                 event.value = event.message.value = None
                 try:
-                    await self.stage.take(batch)
+                    await self.stage.take(batches)
                 except (Exception, SystemExit) as error:
-                    # Raised, it would make Faust start the agent again, without the batch.
+                    # Raised, it would make Faust start the agent again, without the batches.
                     self.fail(error)
                     return
                 except asyncio.CancelledError:
@@ -256,7 +256,7 @@ def _faust_settings(settings: Settings, name: str) -> dict[str, Any]:
         "datadir": _datadir(settings, name),
         "web_enabled": False,
         "autodiscover": False,
-        "stream_buffer_maxsize": QUEUED_BATCHES,
+        "stream_buffer_maxsize": QUEUED_POLLS,
         "stream_recovery_delay": 0.0,
         "stream_wait_empty": False,  # with held acks, shutdown and rebalances would hang
         "TableManager": _Tables,

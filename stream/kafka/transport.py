@@ -1,4 +1,4 @@
-"""Faust's aiokafka transport, one message a partition and poll, whose value is a batch of records.
+"""Faust's aiokafka transport, one message a topic and poll, whose value is batches of records.
 
 Faust's cost is per message, its acknowledgements lose events when they come out of order, and
 several of its paths drop records or seek by themselves. So the records come in batches, what may
@@ -6,7 +6,8 @@ be committed is asked of the stage, and where reading goes on is set by `StageAp
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby
 from typing import Any, ClassVar
 
 from aiokafka.errors import ConsumerStoppedError
@@ -137,34 +138,43 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 # Both waits end with the service, which cancels this.
                 await self._opened.wait()
                 await self.budget.wait_for_room()
-                for batch in await self._poll():
-                    await self._hand_out(batch)
+                polled = await self._poll()
+                polled.sort(key=lambda batch: batch.tp.topic)
+                for topic, batches in groupby(polled, key=lambda batch: batch.tp.topic):
+                    await self._hand_out(topic, list(batches))
         except (ConsumerStoppedError, asyncio.CancelledError):
             if not (self.should_stop or fetcher.should_stop or self.app.should_stop):
                 raise
 
     async def _poll(self) -> list[Batch]:
-        held = self._held | self._buffered_partitions
-        poll = self._thread.poll(held, self.budget.room, self._generation, POLL_TIMEOUT)
+        full = {tp.topic for tp in self._buffered_partitions}
+
+        def is_held(tp: TopicPartition) -> bool:
+            return tp in self._held or tp.topic in full
+
+        poll = self._thread.poll(is_held, self.budget.room, self._generation, POLL_TIMEOUT)
         return await self._thread.run(poll)
 
-    async def _hand_out(self, batch: Batch) -> None:
-        if batch.generation != self._generation or not self._opened.is_set():
+    async def _hand_out(self, topic: str, batches: Sequence[Batch]) -> None:
+        """Hands Faust one message, which for Faust is the last record of the first batch."""
+        first = batches[0]
+        if first.generation != self._generation or not self._opened.is_set():
             return  # the next generation sets all positions anew
-        self.budget.take(batch)
-        last = batch.records[-1]
+        for batch in batches:
+            self.budget.take(batch)
+        last = first.records[-1]
         message = ConsumerMessage(
-            batch.tp.topic,
-            batch.tp.partition,
+            topic,
+            first.tp.partition,
             last.offset,
             last.timestamp / 1000,
             0,
             [],
             None,
-            batch,
+            batches,
             None,
-            tp=TP(*batch.tp),
-            generation_id=batch.generation,
+            tp=TP(*first.tp),
+            generation_id=first.generation,
         )
         await self.callback(message)
 

@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -95,7 +95,11 @@ class NullStage:
         if self._under_way:
             await asyncio.wait(self._under_way)
 
-    async def take(self, batch: Batch) -> None:
+    async def take(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            await self._take(batch)
+
+    async def _take(self, batch: Batch) -> None:
         self._batches += 1
         if self._batches >= self._plan.fail_at:
             self._maybe_fail("take")

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.fakes import FakeHost, FakePublisher, batch_of, settle, until
 from support.steps import (
     DECISIONS,
@@ -23,10 +25,11 @@ from support.steps import (
 
 from agents.decide import agent as module
 from agents.decide.agent import DecideAgent
-from agents.decide.step import DecideStep, Effects, StartingPoint
+from agents.decide.step import DecideStep, StartingPoint
 from agents.metrics import Metrics
 from schemas.decision import Decision
-from schemas.errors import Unavailable
+from schemas.errors import RecordError, Unavailable
+from schemas.feature_record import FeatureRecord
 from schemas.record import Record, TopicPartition
 
 TP, OTHER = TopicPartition(FEATURES, 0), TopicPartition(FEATURES, 1)
@@ -56,14 +59,16 @@ class FakeMemory:
             raise Unavailable("the log has no leader")
 
 
-class SlowStep(DecideStep):
-    """A step that waits, in its thread, until it may go on."""
+class SlowModel(StubModel):
+    """A model that waits, in its thread, until it may go on."""
 
     may = Event()
 
-    def step(self, records: list[Record], now: int) -> Effects:  # type: ignore[override]
+    def encode(
+        self, records: Sequence[FeatureRecord]
+    ) -> Sequence[NDArray[np.float32] | RecordError]:
         assert self.may.wait(5)
-        return super().step(records, now)
+        return super().encode(records)
 
 
 @dataclass
@@ -84,7 +89,7 @@ class Stage:
         self, *values: bytes, first: int = 0, home: int = 0, generation: int = 1, size: int = 1
     ) -> None:
         records = [home_record(value, first + i, home) for i, value in enumerate(values)]
-        await self.agent.take(batch_of(records, generation=generation, size=size))
+        await self.agent.take([batch_of(records, generation=generation, size=size)])
 
     def published(self) -> list[str]:
         return [out.topic for out in self.publisher.sent]
@@ -97,22 +102,22 @@ def _steps_run_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    """A decide stage whose steps take as long as `SlowStep.may` is clear."""
+    """A decide stage whose steps take as long as `SlowModel.may` is clear."""
     monkeypatch.setattr(module, "RETRY_AFTER", 0.001)
-    SlowStep.may.set()
+    SlowModel.may.set()
     host, publisher, memory, metrics = FakeHost(T0), FakePublisher(), FakeMemory(), Metrics()
     memory.gate.set()
     made: list[StartingPoint | None] = []
 
     def make_step(start: StartingPoint | None) -> DecideStep:
         made.append(start)
-        return SlowStep(decide_config(), StubModel(), start)
+        return DecideStep(decide_config(), SlowModel(), start)
 
     with ThreadPoolExecutor(1) as executor:
         agent = DecideAgent(FEATURES, make_step, host, publisher, memory, executor, metrics)
         await agent.start()
         yield Stage(agent, host, publisher, memory, metrics, made)
-        SlowStep.may.set()
+        SlowModel.may.set()
         await host.close()
 
 
@@ -248,14 +253,14 @@ async def test_one_that_somebody_may_have_owned_in_between_does_not(stage: Stage
 async def test_revoking_waits_for_what_has_begun_and_begins_nothing_more(stage: Stage) -> None:
     await stage.agent.assign(1, {TP: (0, "")})
     await until(lambda: not stage.host.paused)
-    SlowStep.may.clear()
+    SlowModel.may.clear()
     await stage.take(VISUAL, TEXT)
     await settle()
     await stage.take(mark_of(90_000), first=2)
     revoking = stage.host.spawn(stage.agent.revoke())
     await settle()
     assert not revoking.done()
-    SlowStep.may.set()
+    SlowModel.may.set()
     await revoking
     await settle()
     assert (stage.published(), stage.agent.committable()) == ([DECISIONS], {})
@@ -268,12 +273,12 @@ async def test_a_home_that_has_moved_gives_back_all_that_it_held(stage: Stage) -
     await until(lambda: not stage.host.paused)
     await stage.agent.revoke()
     await stage.agent.assign(2, {TP: (0, "")})
-    SlowStep.may.clear()
+    SlowModel.may.clear()
     await stage.take(VISUAL, generation=2, size=1)
     await settle()
     await stage.take(TEXT, first=1, generation=2, size=2)
     await stage.take(mark_of(1), first=2, generation=2, size=4)
-    SlowStep.may.set()
+    SlowModel.may.set()
     await stage.agent.revoke()
     await settle()  # one batch is in the hands of the home, one in its queue
     await stage.agent.assign(3, {OTHER: (0, "")})
@@ -284,14 +289,14 @@ async def test_a_home_that_has_moved_gives_back_all_that_it_held(stage: Stage) -
 async def test_what_takes_too_long_publishes_nothing_afterwards(stage: Stage) -> None:
     await stage.agent.assign(1, {TP: (0, "")})
     await until(lambda: not stage.host.paused)
-    SlowStep.may.clear()
+    SlowModel.may.clear()
     await stage.take(VISUAL, TEXT)
     await settle()
     revoking = stage.host.spawn(stage.agent.revoke())
     await settle()
     revoking.cancel()
     await settle()
-    SlowStep.may.set()
+    SlowModel.may.set()
     await until(lambda: stage.host.given_back)
     await settle()
     assert stage.published() == []

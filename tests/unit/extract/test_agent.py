@@ -75,7 +75,7 @@ async def test_what_is_confirmed_is_finished_and_its_bytes_given_back(stage: Sta
     assert await agent.assign(1, {TP: (4, "")}) == {TP: 4}
     assert agent.committable() == {}
     stage.publisher.gate.clear()
-    await agent.take(batch_of([raw(note(), 4), raw(b"junk", 5)], size=70))
+    await agent.take([batch_of([raw(note(), 4), raw(b"junk", 5)], size=70)])
     await settle()
     assert (stage.publisher.sent, agent.committable(), stage.host.given_back) == ([], {}, [])
     stage.publisher.gate.set()
@@ -96,11 +96,11 @@ async def test_nothing_is_finished_before_what_came_before_it(stage: Stage) -> N
     agent, publisher = stage.agent, stage.publisher
     await agent.assign(1, {TP: (0, "")})
     publisher.gate.clear()
-    await agent.take(batch_of([raw(note(name="a"), 0)], size=1))
+    await agent.take([batch_of([raw(note(name="a"), 0)], size=1)])
     await settle()  # it waits at the gate
     first_gate, publisher.gate = publisher.gate, type(publisher.gate)()
     publisher.gate.set()
-    await agent.take(batch_of([raw(note(name="b"), 1)], size=2))
+    await agent.take([batch_of([raw(note(name="b"), 1)], size=2)])
     await settle()
     assert len(publisher.sent) == 1
     assert agent.committable() == {}
@@ -112,7 +112,7 @@ async def test_nothing_is_finished_before_what_came_before_it(stage: Stage) -> N
 
 async def test_a_batch_of_another_generation_is_dropped(stage: Stage) -> None:
     await stage.agent.assign(2, {TP: (0, "")})
-    await stage.agent.take(batch_of([raw(note())], generation=1, size=9))
+    await stage.agent.take([batch_of([raw(note())], generation=1, size=9)])
     await settle()
     assert (stage.publisher.sent, stage.host.given_back) == ([], [9])
 
@@ -121,7 +121,7 @@ async def test_revoking_waits_for_what_is_in_flight(stage: Stage) -> None:
     agent = stage.agent
     await agent.assign(1, {TP: (0, "")})
     stage.publisher.gate.clear()
-    await agent.take(batch_of([raw(note())]))
+    await agent.take([batch_of([raw(note())])])
     revoking = stage.host.spawn(agent.revoke())
     await settle()
     assert not revoking.done()
@@ -134,7 +134,7 @@ async def test_what_is_not_confirmed_in_time_is_read_again(stage: Stage) -> None
     agent = stage.agent
     await agent.assign(1, {TP: (0, "")})
     stage.publisher.gate.clear()
-    await agent.take(batch_of([raw(note())], size=3))
+    await agent.take([batch_of([raw(note())], size=3)])
     revoking = stage.host.spawn(agent.revoke())
     await settle()
     revoking.cancel()  # it took too long
@@ -149,17 +149,17 @@ async def test_a_lease_that_has_lapsed_publishes_nothing(stage: Stage) -> None:
     agent = stage.agent
     await agent.assign(1, {TP: (0, "")})
     stage.host.ours = False
-    await agent.take(batch_of([raw(note())]))
+    await agent.take([batch_of([raw(note())])])
     await until(lambda: stage.host.given_back)
     assert (stage.publisher.sent, agent.committable()) == ([], {})
     assert stage.host.rejoined == 1
     stage.host.ours = True  # renewed by a heartbeat: what was not published is missing all the same
-    await agent.take(batch_of([raw(note(name="n2"), 1)]))
+    await agent.take([batch_of([raw(note(name="n2"), 1)])])
     await until(lambda: len(stage.host.given_back) == 2)
     assert (stage.publisher.sent, agent.committable()) == ([], {})
     await agent.revoke()
     assert await agent.assign(2, {TP: (0, "")}) == {TP: 0}
-    await agent.take(batch_of([raw(note())], generation=2))
+    await agent.take([batch_of([raw(note())], generation=2)])
     await until(agent.committable)
     assert len(stage.publisher.sent) == 1
 
@@ -167,7 +167,7 @@ async def test_a_lease_that_has_lapsed_publishes_nothing(stage: Stage) -> None:
 async def test_a_kept_partition_goes_on_where_it_was_with_its_clocks(stage: Stage) -> None:
     agent = stage.agent
     await agent.assign(4, {TP: (0, ""), OTHER: (3, "")})
-    await agent.take(batch_of([raw(note(), 0)], generation=4))
+    await agent.take([batch_of([raw(note(), 0)], generation=4)])
     await until(agent.committable)
     await agent.revoke()
     assert await agent.assign(5, {TP: None}) == {TP: 1}
@@ -180,7 +180,7 @@ async def test_what_somebody_else_has_read_meanwhile_goes_on_from_the_commit(
 ) -> None:
     agent, committed = stage.agent, (offset, f"clock {T0 + 7} idle")
     await agent.assign(4, {TP: (0, "")})
-    await agent.take(batch_of([raw(note(), 0)], generation=4))
+    await agent.take([batch_of([raw(note(), 0)], generation=4)])
     await until(agent.committable)
     await agent.revoke()
     assert await agent.assign(generation, {TP: committed}) == {TP: offset}
@@ -203,7 +203,7 @@ async def test_marks_go_to_every_home_and_speak_of_what_is_confirmed(stage: Stag
         (2, 0, None),
         (0, 5, None),
     ]
-    await agent.take(batch_of([raw(note(), 0)], generation=7))
+    await agent.take([batch_of([raw(note(), 0)], generation=7)])
     await until(lambda: stage.marks()[-1].sources[0].next_offset == 1)
     last = stage.marks()[-1].sources
     assert (last[0].event_time, last[0].awake) == (T0, True)
@@ -240,7 +240,7 @@ async def test_no_marks_without_an_assignment_or_a_lease(stage: Stage) -> None:
 async def test_answers_let_the_clocks_of_silent_stations_go_on(stage: Stage) -> None:
     agent = stage.agent
     await agent.assign(1, {TP: (0, "")})
-    await agent.take(batch_of([raw(note(), 0)]))
+    await agent.take([batch_of([raw(note(), 0)])])
     await until(agent.committable)
     for answered_at in (100, 400, 1_000):
         stage.host.found = {TP: Reading(True, 0, answered_at)}
@@ -255,7 +255,7 @@ async def test_it_is_not_at_its_end_while_the_last_record_is_not_confirmed(stage
     stage.host.found = {TP: Reading(True, 0, 100)}  # record 0 has been handed out
     await until(lambda: len(stage.marks()) > 2)
     assert not any(mark.sources[0].at_end for mark in stage.marks())
-    await agent.take(batch_of([raw(note(), 0)]))
+    await agent.take([batch_of([raw(note(), 0)])])
     await until(lambda: any(mark.sources[0].at_end for mark in stage.marks()))
 
 
@@ -290,7 +290,7 @@ async def test_a_station_with_a_wrong_clock_is_named_once(
     await agent.assign(1, {TP: (0, "")})
     behind = note(name="old", at=T0 - 200_000)
     object.__setattr__(behind, "source", "desk-9")
-    await agent.take(batch_of([raw(note(), 0), raw(behind, 1)]))
+    await agent.take([batch_of([raw(note(), 0), raw(behind, 1)])])
     await until(agent.committable)
     stage.host.found = {TP: Reading(True, 1, 100)}
     with caplog.at_level(logging.WARNING):
@@ -304,7 +304,7 @@ async def test_a_station_with_a_wrong_clock_is_named_once(
 
 async def test_stopping_finishes_what_is_in_flight(stage: Stage) -> None:
     await stage.agent.assign(1, {TP: (0, "")})
-    await stage.agent.take(batch_of([raw(note(), 0)]))
+    await stage.agent.take([batch_of([raw(note(), 0)])])
     await stage.agent.stop()
     assert stage.agent.committable() == {TP: (1, f"clock {T0} awake")}
 
@@ -312,7 +312,7 @@ async def test_stopping_finishes_what_is_in_flight(stage: Stage) -> None:
 async def test_nobody_is_judged_before_our_own_clock_is(unproven: Stage) -> None:
     unproven.publisher.said = None  # no mark is confirmed yet
     await unproven.agent.assign(1, {TP: (0, "")})
-    taking = unproven.host.spawn(unproven.agent.take(batch_of([raw(note(), 0)])))
+    taking = unproven.host.spawn(unproven.agent.take([batch_of([raw(note(), 0)])]))
     await until(lambda: len(unproven.marks()) > 1)
     assert not taking.done()
     unproven.publisher.said = log_append(T0)
@@ -327,7 +327,7 @@ async def test_at_most_so_many_batches_are_under_way(stage: Stage) -> None:
 
     async def take_all() -> None:
         for offset in range(IN_FLIGHT + 3):
-            await agent.take(batch_of([raw(note(name=f"n{offset}"), offset)]))
+            await agent.take([batch_of([raw(note(name=f"n{offset}"), offset)])])
             taken.append(offset)
 
     taking = stage.host.spawn(take_all())
@@ -346,7 +346,7 @@ async def test_a_station_that_is_too_far_ahead_is_named_once(
     with caplog.at_level(logging.WARNING):
         for offset in (0, 1):
             ahead = note(name=f"n{offset}", at=T0 + 60_001)
-            await stage.agent.take(batch_of([raw(ahead, offset)]))
+            await stage.agent.take([batch_of([raw(ahead, offset)])])
         await until(lambda: stage.agent.committable().get(TP, (0, ""))[0] == 2)
     (named,) = [record.getMessage() for record in caplog.records]
     assert "station desk-1 on units.text[2] is too far ahead" in named
