@@ -80,9 +80,7 @@ def _model(kind: type[_Model], fields: Mapping[str, Any], at: str) -> _Model:
             values[name] = _read(hint, fields.get(name, ...), path)  # no field is an Ellipsis
         except ValidationError:
             if name in _NAMING.get(kind, ()):
-                raise InvalidField(
-                    f"{path} is missing or of another type"
-                ) from None
+                raise InvalidField(f"{path} is missing or of another type") from None
             if kind.model_fields[name].is_required():
                 values[name] = _neutral(hint, path)
     return kind.model_construct(**values)

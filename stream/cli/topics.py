@@ -59,9 +59,9 @@ def check(
             (
                 state.name,
                 "missing" if state.partitions is None else str(state.partitions),
-                _text(state.replication_factor),
-                _days(state.retention_ms),
-                _text(state.max_message_bytes),
+                str(state.replication_factor or "-"),
+                _days(state.config.get("retention.ms")),
+                state.config.get("max.message.bytes", "-"),
             )
             for state in report.topics
         )
@@ -83,9 +83,5 @@ def _tell(report: "TopicReport", in_json: dict[str, object] | None) -> int:
     return 0
 
 
-def _text(value: int | None) -> str:
-    return "-" if value is None else str(value)
-
-
-def _days(ms: int | None) -> str:
-    return "-" if ms is None else "for ever" if ms < 0 else f"{ms / 86_400_000:.3g} days"
+def _days(ms: str | None) -> str:
+    return "-" if ms is None else "for ever" if int(ms) < 0 else f"{int(ms) / 86_400_000:.3g} days"

@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -27,6 +26,10 @@ REDIRECT_BYTES = 64 * 1024
 """Room for the headers that a dead letter adds to the record it keeps byte for byte."""
 
 VISIBLE_POLL_SECONDS = 0.05
+
+CLEANUP, RETENTION, LARGEST = "cleanup.policy", "retention.ms", "max.message.bytes"
+TIMESTAMP, APPEND = "message.timestamp.type", "LogAppendTime"
+CONFIGURED = (CLEANUP, RETENTION, LARGEST, TIMESTAMP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +107,8 @@ class TopicState:
     partitions: int | None
     """None: it does not exist."""
     replication_factor: int | None = None
-    retention_ms: int | None = None
-    """-1: for ever; None: the broker did not say."""
-    max_message_bytes: int | None = None
-    compacted: bool = False
-    append_time: bool | None = None
-    """Whether the broker stamps records with its own time."""
+    config: Mapping[str, str] = field(default_factory=dict)
+    """Of its configuration what `create_topics` sets; empty where the broker does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +190,21 @@ async def check_topics(settings: Settings) -> TopicReport:
         # All of them: a broker may create a topic that is asked for by name.
         described = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
         configs = await _configs(admin, [name for name in topics.all if name in described])
-    states = [_state(name, described.get(name, []), configs.get(name, {})) for name in topics.all]
+    states = [
+        TopicState(
+            name,
+            len(partitions) or None,
+            len(partitions[0]["replicas"]) if partitions else None,
+            configs.get(name, {}),
+        )
+        for name in topics.all
+        for partitions in [described.get(name, [])]
+    ]
     return TopicReport(
         topics.features,
         tuple(states),
         tuple(_problems(states, topics)),
-        tuple(_warnings(states, topics, settings)),
+        tuple(warning for state in states for warning in _warnings(state, topics, settings)),
     )
 
 
@@ -218,13 +226,13 @@ def _configuration(topics: Topics, name: str, settings: Settings) -> dict[str, s
         topics.dead_letter: settings.dead_letter_retention,
     }
     configuration = {
-        "cleanup.policy": "delete",
-        "retention.ms": str(ms(retention.get(name, settings.retention))),
-        "max.message.bytes": str(topics.message_bytes(name, settings.limits)),
+        CLEANUP: "delete",
+        RETENTION: str(ms(retention.get(name, settings.retention))),
+        LARGEST: str(topics.message_bytes(name, settings.limits)),
     }
     if name == topics.features:
         # The broker's time, by which a worker notices that its own clock is wrong.
-        configuration["message.timestamp.type"] = "LogAppendTime"
+        configuration[TIMESTAMP] = APPEND
     return configuration
 
 
@@ -255,68 +263,44 @@ async def _shown_by(client: AIOKafkaClient, node: int) -> set[str]:
     return {topic["topic"] for topic in metadata.to_object()["topics"] if topic["partitions"]}
 
 
-def _state(name: str, partitions: list[Any], config: dict[str, str]) -> TopicState:
-    def number(entry: str) -> int | None:
-        return int(config[entry]) if entry in config else None
-
-    stamped = config.get("message.timestamp.type")
-    return TopicState(
-        name,
-        len(partitions) or None,
-        len(partitions[0]["replicas"]) if partitions else None,
-        number("retention.ms"),
-        number("max.message.bytes"),
-        "compact" in config.get("cleanup.policy", ""),
-        None if stamped is None else stamped == "LogAppendTime",
-    )
-
-
-def _problems(states: list[TopicState], topics: Topics) -> list[TopicError]:
-    problems: list[TopicError] = []
+def _problems(states: list[TopicState], topics: Topics) -> Iterator[TopicError]:
     if missing := {state.name for state in states if state.partitions is None}:
-        problems.append(
-            MissingTopicError(
-                f"there is no {_listed(missing)}; `regrade topics create` makes what is missing"
-            )
+        yield MissingTopicError(
+            f"there is no {_listed(missing)}; `regrade topics create` makes what is missing"
         )
     counts = {s.name: s.partitions for s in states if s.name in topics.homes and s.partitions}
     if len(set(counts.values())) > 1:
         found = " and ".join(f"{name} has {count}" for name, count in counts.items())
-        problems.append(
-            CoPartitionError(
-                f"features and decisions must have the same number of partitions, but {found};"
-                " delete the one that is wrong, then `regrade topics create`"
-            )
+        yield CoPartitionError(
+            f"features and decisions must have the same number of partitions, but {found};"
+            " delete the one that is wrong, then `regrade topics create`"
         )
-    return problems
 
 
-def _warnings(states: list[TopicState], topics: Topics, settings: Settings) -> list[str]:
-    warnings = []
-    for state in states:
-        needed = topics.message_bytes(state.name, settings.limits)
-        if state.max_message_bytes is not None and state.max_message_bytes < needed:
-            warnings.append(
-                f"{state.name} takes messages of {state.max_message_bytes} bytes,"
-                f" less than the {needed} that limits.record_bytes needs; raise max.message.bytes"
-            )
-        horizon = ms(settings.window + settings.grace)
-        if state.retention_ms is not None and 0 <= state.retention_ms < horizon:
-            warnings.append(
-                f"{state.name} keeps records for {state.retention_ms} ms, less than window and"
-                f" grace ({horizon} ms); raise retention.ms"
-            )
-        if state.compacted:
-            warnings.append(
-                f"{state.name} is compacted: of several records with one key all but the last"
-                " vanish, and the broker refuses records without a key; set cleanup.policy=delete"
-            )
-        if state.name == topics.features and state.append_time is False:
-            warnings.append(
-                f"{state.name} keeps its producers' timestamps, so that no worker can notice that"
-                " its own clock is wrong; set message.timestamp.type=LogAppendTime"
-            )
-    return warnings
+def _warnings(state: TopicState, topics: Topics, settings: Settings) -> Iterator[str]:
+    name, config = state.name, state.config
+    needed = topics.message_bytes(name, settings.limits)
+    if (largest := int(config.get(LARGEST, needed))) < needed:
+        yield (
+            f"{name} takes messages of {largest} bytes, less than the {needed} that"
+            f" limits.record_bytes needs; raise {LARGEST}"
+        )
+    horizon = ms(settings.window + settings.grace)
+    if 0 <= (kept := int(config.get(RETENTION, -1))) < horizon:
+        yield (
+            f"{name} keeps records for {kept} ms, less than window and grace ({horizon} ms);"
+            f" raise {RETENTION}"
+        )
+    if "compact" in config.get(CLEANUP, ""):
+        yield (
+            f"{name} is compacted: of several records with one key all but the last vanish, and"
+            f" the broker refuses records without a key; set {CLEANUP}=delete"
+        )
+    if name == topics.features and config.get(TIMESTAMP, APPEND) != APPEND:
+        yield (
+            f"{name} keeps its producers' timestamps, so that no worker can notice that its own"
+            f" clock is wrong; set {TIMESTAMP}={APPEND}"
+        )
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
@@ -330,7 +314,7 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
         log.info("The broker does not tell its topics' configuration: %r", error)
         return {}
     return {
-        name: {entry[0]: entry[1] for entry in entries}
+        name: {entry[0]: entry[1] for entry in entries if entry[0] in CONFIGURED}
         for response in responses
         for code, _, _, name, entries in response.resources
         if code == 0
