@@ -184,7 +184,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """The settings in force; `overrides` (the command line's) that are None are not given.
+        """Returns the settings in force; `overrides` (of the command line) may be None.
 
         Raises:
             SettingsError: in one line, what is wrong, and in which source.
