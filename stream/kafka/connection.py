@@ -103,11 +103,14 @@ async def connecting(bootstrap: str, within: float = CONNECT_TIMEOUT) -> AsyncIt
                     f"the broker at {bootstrap} refused our credentials ({reason});"
                     " check security_protocol, sasl_mechanism, sasl_username and sasl_password"
                 ) from error
-        why = f" ({reasons[-1]})" if reasons else ""
+        why = f" ({str(reasons[-1]) or 'no answer in time'})" if reasons else ""
         raise BrokerUnreachable(
             f"no Kafka broker answers at {bootstrap}{why}; is it running and reachable from here"
             " (REGRADE_BOOTSTRAP_SERVERS)? `regrade broker` starts one to try things out"
         ) from error
+    else:
+        for reason in reasons:
+            log.info("One of %s did not let us in: %s", bootstrap, reason)
     finally:
         _reasons.reset(token)
 
