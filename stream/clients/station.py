@@ -26,11 +26,7 @@ from schemas.codec import encode
 from schemas.errors import InvalidField
 from schemas.observation import Observation, Payload
 from stream.clients.client import Client
-from stream.errors import (
-    DeliveryError,
-    RecordTooLarge,
-    StationClosed,
-)
+from stream.errors import DeliveryError, RecordTooLarge, StationClosed
 from stream.kafka.connection import (
     client_options,
     connecting,
