@@ -137,6 +137,7 @@ def _follow(
 
 
 def _show(report: "Report", sources: Sequence["Source"], *, as_json: bool) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from stream.cli.output import err, out, result
@@ -162,13 +163,15 @@ def _show(report: "Report", sources: Sequence["Source"], *, as_json: bool) -> No
         f"B gains {gained.money:,.2f} {currency} and {gained.co2:,.2f} kg CO2e, and loses"
         f" {-lost.money:,.2f} {currency} and {-lost.co2:,.2f} kg CO2e, as the decisions expect."
     )
+    # Others may name units and options as they like.
     options = options_of(report)
-    table = Table("A \\ B", *options, title="Stays by routing option", title_justify="left")
+    heads = map(escape, options)
+    table = Table("A \\ B", *heads, title="Stays by routing option", title_justify="left")
     for row in options:
-        table.add_row(row, *(str(report.options[row, column] or "") for column in options))
+        table.add_row(escape(row), *(str(report.options[row, column] or "") for column in options))
     screen.print(table)
     table = Table("unit", currency, "kg CO2e", "A → B", title="The worst", title_justify="left")
     for pair in report.worst[:SHOWN]:
         money, co2 = (f"{gain:+.2f}" if gain else "" for gain in pair.gain)
-        table.add_row(pair.either.unit_id, money, co2, in_words(pair))
-    screen.print(table, markup=False)
+        table.add_row(escape(pair.either.unit_id), money, co2, escape(in_words(pair)))
+    screen.print(table)

@@ -64,6 +64,13 @@ def test_what_differs_is_told(regrade, a, b) -> None:
     assert "only A decided it" in ended.out
 
 
+def test_what_strangers_write_is_no_markup(regrade, a, write) -> None:
+    strange = decision("LT-1").model_copy(update={"unit_id": "[red]x[/red][/]"})
+    ended = regrade("diff", a, write("b.jsonl", [strange]))
+    assert (ended.code, ended.err) == (1, "")
+    assert "[red]x[/red][/]" in ended.out
+
+
 def test_json(regrade, a, b) -> None:
     ended = regrade("diff", a, b, "--json")
     assert (ended.code, ended.err) == (1, "")
