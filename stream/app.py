@@ -4,13 +4,17 @@
 worker` and `faust -A stream.app:decide worker`.
 """
 
+from collections.abc import Callable
 from functools import cache, partial
 
 from agents.metrics import Metrics
+from stream.errors import SettingsError
 from stream.kafka.failure import Failure
+from stream.kafka.stage import Flow
 from stream.kafka.stage_app import StageApp
 from stream.kafka.topics import Topics
 from stream.settings import Settings
+from stream.shadow import EXTRACTS_NOTHING, ShadowStage
 from stream.stages import DecideStage, ExtractStage, serve_metrics
 
 
@@ -24,24 +28,42 @@ def extract_app(
 
     Args:
         decide: that of the same process: input partitions then go where the homes are.
+
+    Raises:
+        SettingsError: the settings are a shadow's.
     """
+    if settings.shadow:
+        raise SettingsError(EXTRACTS_NOTHING)
     make = partial(ExtractStage, settings, metrics=metrics or Metrics())
     return StageApp(settings, "extract", Topics.of(settings).observations, make, failure, decide)
 
 
 def decide_app(
-    settings: Settings, metrics: Metrics | None = None, failure: Failure | None = None
+    settings: Settings,
+    metrics: Metrics | None = None,
+    failure: Failure | None = None,
+    since: int | None = None,
+    until: int | None = None,
 ) -> StageApp:
-    """Returns the app of the decide stage: one agent on the features topic."""
-    make = partial(DecideStage, settings, metrics=metrics or Metrics())
-    return StageApp(settings, "decide", [Topics.of(settings).features], make, failure)
+    """Returns the app of the decide stage: one agent on the features topic.
+
+    Args:
+        since: where a new shadow begins, ms since 1970 UTC; None: now.
+        until: where a shadow ends; None: never.
+    """
+    topics, metrics = Topics.of(settings), metrics or Metrics()
+    name = f"decide{topics.suffix.replace('.', '-')}"
+    make: Callable[[Flow], DecideStage] = partial(DecideStage, settings, metrics=metrics)
+    if settings.shadow:
+        make = partial(ShadowStage, settings, metrics=metrics, since=since, until=until)
+    return StageApp(settings, name, [topics.features], make, failure)
 
 
 @cache
 def _app(name: str) -> StageApp:
     settings, metrics = Settings.load(), Metrics()
     serve_metrics(settings, metrics)
-    return {"extract": extract_app, "decide": decide_app}[name](settings, metrics)
+    return extract_app(settings, metrics) if name == "extract" else decide_app(settings, metrics)
 
 
 def __getattr__(name: str) -> StageApp:

@@ -202,6 +202,11 @@ class DecideAgent:
 
     # -- what is told -----------------------------------------------------------------------------
 
+    @property
+    def reached(self) -> int | None:
+        """The event time that all homes here have come to, ms; None where there are none."""
+        return min((home.step.watermark.value for home in self._homes.values()), default=None)
+
     def _name_wrong_clocks(self) -> None:
         """Names each input partition with a wrong clock once in the log, and counts them."""
         wrong = {each for home in self._homes.values() for each in home.step.watermark.wrong_clocks}

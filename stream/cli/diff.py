@@ -13,9 +13,8 @@ from stream.cli.options import Bootstrap, Json
 
 if TYPE_CHECKING:
     from stream.replay.diff import Comparison, Pair, Report, Source
-    from stream.replay.diff.words import Side
 
-SHOWN = 20
+SHOWN = 10
 """Differing stays that the screen gets."""
 
 
@@ -72,6 +71,8 @@ def diff(
 
         if unknown := sorted(set(ignore or ()) - set(ASPECTS)):
             raise typer.BadParameter(f"--ignore {unknown[0]}: one of {', '.join(ASPECTS)}")
+        if html is not None and not html.parent.is_dir():
+            raise typer.BadParameter(f"--html: there is no folder {html.parent}")
         settings = Settings.load(bootstrap_servers=bootstrap_servers, policy_path=policy)
         comparison = Comparison(
             Policy.load(settings.policy_path),
@@ -87,12 +88,11 @@ def diff(
         else:
             asyncio.run(_read(comparison, sources))
         report = comparison.report(worst or None, awaited)
-        sides = _sides(comparison, sources)
         if html is not None:
             from stream.replay.diff.page import page
 
-            html.write_text(page(report, *sides, tolerance), "utf-8")
-        _show(report, *sides, as_json=as_json)
+            html.write_text(page(report, sources, tolerance), "utf-8")
+        _show(report, sources, as_json=as_json)
     return 0 if report.same else 1
 
 
@@ -136,36 +136,21 @@ def _follow(
     return tuple(following.awaited)
 
 
-def _sides(comparison: "Comparison", sources: Sequence["Source"]) -> tuple["Side", "Side"]:
-    from stream.replay.diff.words import Side
-
-    a, b = (
-        Side(
-            source.name,
-            comparison.decisions[side],
-            comparison.repeats[side],
-            source.skipped,
-            source.damage,
-        )
-        for side, source in enumerate(sources)
-    )
-    return a, b
-
-
-def _show(report: "Report", a: "Side", b: "Side", *, as_json: bool) -> None:
+def _show(report: "Report", sources: Sequence["Source"], *, as_json: bool) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from stream.cli.output import err, out, result
     from stream.replay.diff.words import in_words, options_of, report_json, warnings
 
-    for warning in (*warnings(a), *warnings(b)):
+    for warning in warnings(sources):
         err().print(f"regrade: {warning}", markup=False)
     if as_json:
-        result(report_json(report, a, b))
+        result(report_json(report, sources))
         return
     screen = out()
-    screen.print(f"A {a.name}: {a.decisions:,} decisions", markup=False)
-    screen.print(f"B {b.name}: {b.decisions:,} decisions", markup=False)
+    for side, source, decisions in zip("AB", sources, report.decisions, strict=True):
+        screen.print(f"{side} {source.name}: {decisions:,} decisions", markup=False)
     if report.awaited:
         screen.print(f"{report.awaited:,} stays are still awaited on one side.")
     if report.same:
@@ -176,15 +161,17 @@ def _show(report: "Report", a: "Side", b: "Side", *, as_json: bool) -> None:
     gained, lost, currency = report.gained, report.lost, report.currency
     screen.print(
         f"B gains {gained.money:,.2f} {currency} and {gained.co2:,.2f} kg CO2e, and loses"
-        f" {-lost.money:,.2f} {currency} and {-lost.co2:,.2f} kg CO2e, by its own expectation."
+        f" {-lost.money:,.2f} {currency} and {-lost.co2:,.2f} kg CO2e, as the decisions expect."
     )
+    # Others may name units and options as they like.
     options = options_of(report)
-    table = Table("A \\ B", *options, title="Stays by routing option", title_justify="left")
+    heads = map(escape, options)
+    table = Table("A \\ B", *heads, title="Stays by routing option", title_justify="left")
     for row in options:
-        table.add_row(row, *(str(report.options[row, column] or "") for column in options))
+        table.add_row(escape(row), *(str(report.options[row, column] or "") for column in options))
     screen.print(table)
     table = Table("unit", currency, "kg CO2e", "A → B", title="The worst", title_justify="left")
     for pair in report.worst[:SHOWN]:
         money, co2 = (f"{gain:+.2f}" if gain else "" for gain in pair.gain)
-        table.add_row(pair.either.unit_id, money, co2, in_words(pair))
-    screen.print(table, markup=False)
+        table.add_row(escape(pair.either.unit_id), money, co2, escape(in_words(pair)))
+    screen.print(table)

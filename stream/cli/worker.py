@@ -21,6 +21,17 @@ def worker(
         str | None,
         typer.Option(help="Its consumer groups are GROUP-extract and GROUP-decide."),
     ] = None,
+    shadow: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Decide beside the line, with topics of its own."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Where a new shadow begins. [default: now]"),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Where a shadow ends. [default: never]")
+    ] = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Serve Prometheus metrics here; 0 takes a free port.")
     ] = None,
@@ -31,8 +42,10 @@ def worker(
     """Extract, join, distil and decide, until SIGTERM or Ctrl-C; what is in flight is finished.
 
     Start as many as you like: the workers of a group share the partitions. The extract stage may
-    be scaled by itself. `faust -A stream.app:extract worker` and `faust -A stream.app:decide
-    worker` work too.
+    be scaled by itself. A shadow tries another model or policy on the line's features, without
+    touching anything of the line's; `regrade diff` compares.
+
+    `faust -A stream.app:extract worker` and `faust -A stream.app:decide worker` work too.
     """
     from stream.settings import Settings
 
@@ -40,6 +53,7 @@ def worker(
         bootstrap_servers=bootstrap_servers,
         topic_prefix=topic_prefix,
         group=group,
+        shadow=shadow,
         metrics_port=metrics_port,
         log_level=log_level,
     )
@@ -47,9 +61,14 @@ def worker(
     if "decide" in stages:
         _check(settings)
 
+    from schemas.times import parse_time
     from stream.worker import run_worker
 
-    return run_worker(settings, stages)
+    times = [
+        None if text is None else parse_time(option, text)
+        for option, text in (("--from", since), ("--until", until))
+    ]
+    return run_worker(settings, stages, *times)
 
 
 def _check(settings: "Settings") -> None:

@@ -61,9 +61,16 @@ class WorkerProcess:
         settings: those of the worker; what differs from the defaults goes into its environment.
         log_path: created, or appended to.
         stages: which it runs, of `BOTH`.
+        arguments: more words of the command line.
     """
 
-    def __init__(self, settings: Settings, log_path: Path, stages: Collection[str] = BOTH) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log_path: Path,
+        stages: Collection[str] = BOTH,
+        arguments: Collection[str] = (),
+    ) -> None:
         self.settings = settings
         self.stages = tuple(stages)
         self.log_path = log_path
@@ -72,7 +79,7 @@ class WorkerProcess:
         self.suspended = False
         with log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _LAUNCH, *stage_option(self.stages)],
+                [sys.executable, "-c", _LAUNCH, *stage_option(self.stages), *arguments],
                 env=environment(settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -168,12 +175,14 @@ class Workers:
         self.all: list[WorkerProcess] = []
         self._folder = folder
 
-    def start(self, stages: Collection[str] = BOTH, **overrides: Any) -> WorkerProcess:
+    def start(
+        self, stages: Collection[str] = BOTH, arguments: Collection[str] = (), **overrides: Any
+    ) -> WorkerProcess:
         """Start one more; `overrides` are settings of this one only."""
         name = f"worker-{len(self.all) + 1}"
         changes = {"datadir": self._folder / name, **overrides}
         settings = self.settings.model_copy(update=changes)
-        worker = WorkerProcess(settings, self._folder / f"{name}.log", stages)
+        worker = WorkerProcess(settings, self._folder / f"{name}.log", stages, arguments)
         self.all.append(worker)
         return worker
 

@@ -21,8 +21,8 @@ from stream.replay.diff.worth import NOTHING, Worth
 from stream.replay.pairing import pair
 
 TOLERANCE = 0.01
-GAIN_BIN = 5
-"""Currency units a bar of the histogram of gains."""
+GAIN_BIN = 1
+"""Currency units by which gains are counted."""
 CONFIDENCE_BINS = 20
 ABSENT = "none"
 """In the table of options: there is no such stay."""
@@ -63,6 +63,10 @@ class Report:
     currency: str
     co2_weight: float
     """Currency for each kg of CO2e."""
+    decisions: tuple[int, int]
+    """Different decisions of A and of B."""
+    repeats: tuple[int, int]
+    """Decisions of a revision that had come before."""
     pairs: int = 0
     """In both sets."""
     different: int = 0
@@ -115,15 +119,13 @@ class Comparison:
         self._ignore = frozenset(ignore)
         self._since, self._until = since, until
         self._store = Store()
-        self.decisions = [0, 0]
-        """Different decisions of each side."""
-        self.repeats = [0, 0]
-        """Decisions of a revision that had been given before."""
+        self._added: Counter[tuple[Side, bool]] = Counter()
+        """Decisions by side and whether they were new."""
 
     def add(self, side: Side, decision: Decision) -> None:
         """Takes a decision of A (0) or B (1), in any order."""
         new = self._store.add(side, Facts.of(decision, self._policy))
-        (self.decisions if new else self.repeats)[side] += 1
+        self._added[side, new] += 1
 
     def unit(self, unit_id: str) -> list[Pair]:
         """Returns the stays of one unit as far as they are known."""
@@ -136,7 +138,8 @@ class Comparison:
             worst: so many differing stays are listed; None: all.
             awaited: units whose stays are not judged unless both sides have come equally far.
         """
-        report = Report(self._policy.currency, self._policy.co2_weight)
+        decisions, repeats = ((self._added[0, new], self._added[1, new]) for new in (True, False))
+        report = Report(self._policy.currency, self._policy.co2_weight, decisions, repeats)
         differing = self._tally(report, awaited)
         if worst is None:
             report.worst = sorted(differing, key=self._rank)
@@ -163,7 +166,7 @@ class Comparison:
         report.only_b += a is None
         report.options[a.option if a else ABSENT, b.option if b else ABSENT] += 1
         report.different += bool(found.changes)
-        report.aspects.update(found.changes)
+        report.aspects.update(list(found.changes))
         if a is not None and b is not None:
             report.pairs += 1
             report.confidences[_bin(a.confidence), _bin(b.confidence)] += 1
@@ -176,7 +179,7 @@ class Comparison:
                     report.lost = report.lost.plus(gain)
 
     def _pairs(self, a: list[Stay], b: list[Stay]) -> Iterator[Pair]:
-        found = pair([stay[-1].evidence for stay in a], [stay[-1].evidence for stay in b])
+        found = pair(*([stay[-1].evidence | stay[-1].times for stay in side] for side in (a, b)))
         of_a: list[tuple[Stay | None, Stay | None]] = [
             (stay, b[found[i]] if i in found else None) for i, stay in enumerate(a)
         ]

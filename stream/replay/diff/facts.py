@@ -35,6 +35,8 @@ class Facts(NamedTuple):
     """The parts to take out, in order."""
     evidence: frozenset[str]
     """`modality observation_id` of each observation, which names it within its unit."""
+    times: frozenset[str]
+    """The same with `captured_at`: where stations count anew each day, it tells stays apart."""
     missing: frozenset[str]
     confidence: float
     worth: Worth | None
@@ -55,6 +57,10 @@ class Facts(NamedTuple):
             frozenset(routing.reasons),
             tuple(step.part for step in decision.disassembly.steps),
             frozenset(f"{each.modality} {each.observation_id}" for each in decision.evidence),
+            frozenset(
+                f"{each.modality} {each.observation_id} {each.captured_at.timestamp()}"
+                for each in decision.evidence
+            ),
             frozenset(str(modality) for modality in decision.missing),
             decision.confidence,
             worth_of(decision, policy),

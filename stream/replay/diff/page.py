@@ -1,13 +1,15 @@
 """A report as one HTML page that needs nothing else: styles and plots are in it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stream.replay.diff.compare import CONFIDENCE_BINS, GAIN_BIN, Report
-from stream.replay.diff.words import Side, in_words, options_of, warnings
+from stream.replay.diff.sources import Source
+from stream.replay.diff.words import in_words, options_of, warnings
 
 PLOT_WIDTH, PLOT_HEIGHT, PLOT_LEFT = 400, 180, 30
 CELL, GRID_LEFT, GRID_BOTTOM = 19, 40, 400
@@ -36,7 +38,7 @@ class Cell:
     shade: float
 
 
-def page(report: Report, a: Side, b: Side, tolerance: float) -> str:
+def page(report: Report, sources: Sequence[Source], tolerance: float) -> str:
     """Returns the HTML of a report."""
     environment = Environment(
         loader=PackageLoader("stream.replay.diff", ""),
@@ -49,11 +51,11 @@ def page(report: Report, a: Side, b: Side, tolerance: float) -> str:
         rows[option] += count
     return environment.get_template("page.html").render(
         r=report,
-        a=a,
-        b=b,
+        a=sources[0].name,
+        b=sources[1].name,
         tolerance=tolerance,
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        warnings=[*warnings(a), *warnings(b)],
+        warnings=warnings(sources),
         options=options_of(report),
         shade=lambda row, count: 0.1 + 0.5 * count / rows[row],
         gains=_bars(report.gains),
@@ -67,9 +69,9 @@ def page(report: Report, a: Side, b: Side, tolerance: float) -> str:
 def _bars(gains: Counter[int]) -> list[Bar]:
     if not gains:
         return []
-    low, high = min(gains), max(gains) + 1
-    step = -(-(high - low) // BARS)
-    bars = range(low, high, step)
+    step = -(-(max(gains) + 1 - min(gains)) // BARS)
+    # Nothing gained, nothing lost is the edge of a bar.
+    bars = range(min(gains) // step * step, max(gains) + 1, step)
     counts = [sum(gains[each] for each in range(first, first + step)) for first in bars]
     width = PLOT_WIDTH / len(counts)
     return [

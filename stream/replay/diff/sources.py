@@ -123,7 +123,7 @@ def source_of(name: str, settings: Settings, *, follow: bool = False) -> Source:
         return TopicSource(name, topic, settings, follow=follow)
     path = Path(name.partition("#")[0])
     if not path.exists():
-        if "/" in name or "#" in name:
+        if "/" in name or "#" in name or path.suffix in (".json", ".jsonl"):
             raise DiffError(f"there is no file or folder {path}")
         return TopicSource(name, name, settings, follow=follow)
     if follow:

@@ -2,6 +2,7 @@
 
 import pickle
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
@@ -29,6 +30,7 @@ class Store:
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("")
+        weakref.finalize(self, self._db.close)
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute(_TABLE)

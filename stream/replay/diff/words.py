@@ -1,24 +1,14 @@
 """A report as JSON has it, and differences in words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from stream.replay.diff.compare import ABSENT, Pair, Report
+from stream.replay.diff.facts import Facts
+from stream.replay.diff.sources import Source
 
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """What was read of one set."""
-
-    name: str
-    decisions: int
-    repeats: int
-    """Decisions that came again, or whose revision had come before."""
-    skipped: int
-    """Records that are no decisions."""
-    damage: Sequence[str]
-    """What of a recording could not be read."""
+LISTED = 4
+"""Parts or observations that a line names."""
 
 
 def in_words(pair: Pair) -> str:
@@ -30,32 +20,43 @@ def in_words(pair: Pair) -> str:
     )
 
 
-def warnings(side: Side) -> list[str]:
-    """Returns what makes a comparison with this set less than whole."""
-    skipped = f"{side.name}: {side.skipped:,} records are no decisions and were passed over"
-    damage = [f"{side.name} is damaged: {piece}" for piece in side.damage]
-    return [skipped] * bool(side.skipped) + damage
+def warnings(sources: Sequence[Source]) -> list[str]:
+    """Returns what makes a comparison of these less than whole."""
+    said = []
+    for each in sources:
+        if each.skipped:
+            said.append(f"{each.name}: {each.skipped:,} records are no decisions; passed over")
+        said += [f"{each.name} is damaged: {piece}" for piece in each.damage]
+    return said
 
 
 def pair_json(pair: Pair) -> dict[str, Any]:
     """Returns a stay as JSON has it."""
     return {
         "unit_id": pair.either.unit_id,
-        "a": _side_json(pair, 0),
-        "b": _side_json(pair, 1),
+        "a": _side_json(pair.a),
+        "b": _side_json(pair.b),
         "value": round(pair.gain.money, 2),
         "co2_kg": round(pair.gain.co2, 2),
         "changes": {name: {"a": one, "b": other} for name, (one, other) in pair.changes.items()},
     }
 
 
-def report_json(report: Report, a: Side, b: Side) -> dict[str, Any]:
+def report_json(report: Report, sources: Sequence[Source]) -> dict[str, Any]:
     """Returns a report as JSON has it."""
     gained, lost = report.gained, report.lost
     return {
         "same": report.same,
-        "a": _counts(a),
-        "b": _counts(b),
+        **{
+            side: {
+                "source": sources[number].name,
+                "decisions": report.decisions[number],
+                "repeats": report.repeats[number],
+                "skipped": sources[number].skipped,
+                "damage": list(sources[number].damage),
+            }
+            for number, side in enumerate("ab")
+        },
         "pairs": report.pairs,
         "different": report.different,
         "only_a": report.only_a,
@@ -79,18 +80,7 @@ def options_of(report: Report) -> list[str]:
     return sorted(found, key=lambda option: (option == ABSENT, option))
 
 
-def _counts(side: Side) -> dict[str, Any]:
-    return {
-        "source": side.name,
-        "decisions": side.decisions,
-        "repeats": side.repeats,
-        "skipped": side.skipped,
-        "damage": list(side.damage),
-    }
-
-
-def _side_json(pair: Pair, side: int) -> dict[str, Any] | None:
-    facts = (pair.a, pair.b)[side]
+def _side_json(facts: Facts | None) -> dict[str, Any] | None:
     if facts is None:
         return None
     return {
@@ -103,7 +93,8 @@ def _side_json(pair: Pair, side: int) -> dict[str, Any] | None:
 
 def _brief(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "nothing"
+        more = [f"{len(value) - LISTED} more"] if len(value) > LISTED else []
+        return ", ".join([*map(str, value[:LISTED]), *more]) or "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
