@@ -6,6 +6,7 @@ records, some processes extract while one joins and decides. What is written dep
 number of processes nor the size of batches.
 """
 
+import gc
 import logging
 import shutil
 from collections import Counter
@@ -151,6 +152,8 @@ def _decide(
     )
     model = _WithoutClock(decider)
     stage = Homes(decide_steps(line.settings, line.homes, model, decider.policy), homes)
+    gc.collect()
+    gc.freeze()  # as workers do: what has been loaded stays, and need not be looked through
     with _Output(out, line, done.left) as output:
         for passed, letters, count in passed_on(line, recording, homes, processes):
             output.write((line.homes, letter) for letter in letters)
