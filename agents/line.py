@@ -160,3 +160,8 @@ class Homes:
         return [
             (home, out) for home, of in zip(of_home, effects, strict=True) for out in of.outgoing
         ]
+
+    @property
+    def reached(self) -> dict[int, int]:
+        """The watermark of each home partition, ms."""
+        return {home: step.watermark.value for home, step in self._steps.items()}

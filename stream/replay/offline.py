@@ -10,29 +10,27 @@ import gc
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from agents.decide.decider import Decider
 from agents.distiller.distiller import Encoding
 from agents.join import Revision
 from agents.line import Homes
-from schemas import headers
 from schemas.decision import Decision
 from schemas.errors import RecordError
 from schemas.feature_record import FeatureRecord
-from schemas.record import Outgoing, Record
 from stream.configure import decide_steps, load_decider
 from stream.errors import RecordingError
 from stream.replay.extracting import passed_on
+from stream.replay.output import Output
 from stream.replay.recorded_line import BATCH, RecordedLine, Source
-from stream.replay.recording import Damage, FileEntry, Manifest, Recording, RecordingWriter
+from stream.replay.recording import Damage, FileEntry, Manifest, Recording
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -154,10 +152,11 @@ def _decide(
     stage = Homes(decide_steps(line.settings, line.homes, model, decider.policy), homes)
     gc.collect()
     gc.freeze()  # as workers do: what has been loaded stays, and need not be looked through
-    with _Output(out, line, done.left) as output:
+    with Output(out, line, done.left) as output:
         for passed, letters, count in passed_on(line, recording, homes, processes):
             output.write((line.homes, letter) for letter in letters)
             output.write(stage.step(passed))
+            output.release(stage.reached)
             done.records += count
             progress(done.records)
     done.damage = recording.damage
@@ -202,54 +201,3 @@ class _WithoutClock:
             )
             for decision in self.decider.decide(revisions, decided_at)
         ]
-
-
-class _Output:
-    """Writes what leaves the line; each home partition has partitions of its own.
-
-    Dead letters of the extract stage, which belong to no home, lie behind those of the homes.
-    """
-
-    def __init__(self, path: Path, line: RecordedLine, left: Counter[str]) -> None:
-        topics, homes = line.topics, line.homes
-        self._writer = RecordingWriter(
-            path,
-            partitions={
-                topics.decisions: homes,
-                topics.late: homes,
-                topics.dead_letter: homes + 1,
-            },
-        )
-        self._offsets: Counter[tuple[str, int]] = Counter()
-        self._left = left
-
-    def write(self, records: Iterable[tuple[int, Outgoing]]) -> None:
-        for home, out in records:
-            time = out.timestamp
-            for name, value in out.headers if time is None else ():
-                if name == headers.CE_TIME and value is not None:
-                    time = round(datetime.fromisoformat(value.decode()).timestamp() * 1000)
-            place = out.topic, home
-            self._writer.write(
-                Record(
-                    *place,
-                    self._offsets[place],
-                    -1 if time is None else time,
-                    out.key,
-                    out.value,
-                    out.headers,
-                )
-            )
-            self._offsets[place] += 1
-            self._left[out.topic] += 1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._writer.close()

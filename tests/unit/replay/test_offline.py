@@ -136,7 +136,7 @@ def test_it_is_read_from_features_where_they_fit_the_model(
 ) -> None:
     line = RecordedLine.of(Settings(), path)
     assert (line.source, line.homes, line.settings.topic_prefix) == ("features", HOMES, PREFIX)
-    monkeypatch.setattr("stream.replay.recorded_line.read_fingerprints", lambda *_: {})
+    monkeypatch.setattr("agents.distiller.files.read_fingerprints", lambda *_: {})
     assert RecordedLine.of(Settings(), path).source == "raw"
     alone = tmp_path / "alone"
     with RecordingWriter(alone, partitions={TOPICS.features: HOMES}) as writer:
