@@ -1,23 +1,23 @@
-"""One worker process, of both stages or one."""
+"""One worker, of both stages or one."""
 
 import asyncio
 from collections.abc import Collection
-from typing import Literal
+from functools import partial
 
 from agents.metrics import Metrics
-from stream.app import decide_app, extract_app
-from stream.kafka.failure import Failure
-from stream.kafka.process import run
-from stream.kafka.stage_app import StageApp
+from stream.app import APPS, StageName, serve_metrics
+from stream.configure import load_decider
+from stream.kafka.assignor import SharedHomes
+from stream.kafka.process import run, run_each
 from stream.kafka.topics import check_topics
 from stream.settings import Settings
-from stream.stages import serve_metrics
-
-StageName = Literal["extract", "decide"]
 
 
 def run_worker(settings: Settings, stages: Collection[StageName] = ("extract", "decide")) -> int:
     """Checks the topics, then works until SIGTERM, SIGINT, or a failure of any stage.
+
+    Several stages have a process each, and this one looks after them: it is forked, and must not
+    have threads. The first stage's metrics are served at `metrics_port`, the second's at the next.
 
     Returns:
         The process's exit code: 0 after a clean stop, 1 after a failure.
@@ -25,14 +25,20 @@ def run_worker(settings: Settings, stages: Collection[StageName] = ("extract", "
     Raises:
         BrokerUnreachable: no broker answers.
         TopicError: the topics are not as the line needs them.
+        RegradeError: the weights or tables that the decide stage is to use cannot be used.
     """
     _ = asyncio.run(check_topics(settings)).homes  # raises the first problem, in one line
+    homes = SharedHomes()
+    works = [
+        partial(_run, settings, stage, homes, number)
+        for number, stage in enumerate(stage for stage in APPS if stage in stages)
+    ]
+    return run_each(works) if len(works) > 1 else works[0]()
+
+
+def _run(settings: Settings, stage: StageName, homes: SharedHomes, number: int) -> int:
+    if stage == "decide":
+        load_decider(settings)  # what a plant supplies itself: Faust's errors are tracebacks
     metrics = Metrics()
-    serve_metrics(settings, metrics)
-
-    def make(failure: Failure) -> list[StageApp]:
-        decide = decide_app(settings, metrics, failure) if "decide" in stages else None
-        extract = extract_app(settings, metrics, failure, decide) if "extract" in stages else None
-        return [app for app in (extract, decide) if app is not None]
-
-    return run(settings, make)
+    serve_metrics(settings, metrics, number)
+    return run(settings, lambda: APPS[stage](settings, metrics, homes))
