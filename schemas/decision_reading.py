@@ -6,15 +6,16 @@ another type stands a neutral value. Only what names a decision has to be there.
 strict as the models of `schemas.decision`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from schemas.decision import Decision
+from schemas.decision import Decision, Evidence
 from schemas.errors import EmptyRecord, InvalidField, Malformed
 
 UNKNOWN = "unknown"
@@ -22,17 +23,21 @@ UNKNOWN = "unknown"
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for a time that is missing."""
 
-_NAMING = {
-    *[(name,) for name in ("decision_id", "passage_id", "unit_id", "revision", "status")],
-    ("evidence",),
-    ("evidence", "modality"),
-    ("evidence", "observation_id"),
+_NAMING: Mapping[Any, frozenset[str]] = {
+    Decision: frozenset({"decision_id", "passage_id", "unit_id", "revision", "status", "evidence"}),
+    Evidence: frozenset({"modality", "observation_id"}),
 }
-"""Fields that nothing can stand for."""
-_ROUNDS = 8
-"""More than the models are deep: what stands for a model is filled in the next round."""
+"""Fields that nothing can stand for, by their model; nor can anything stand for the model."""
 
+_Model = TypeVar("_Model", bound=BaseModel)
 _Symbol = TypeVar("_Symbol", bound=StrEnum)
+
+_adapter = cache(TypeAdapter[Any])
+
+
+@cache
+def _hints(kind: type[BaseModel]) -> Mapping[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def read_decision(value: bytes | None) -> Decision:
@@ -60,111 +65,93 @@ def read_decision(value: bytes | None) -> Decision:
         raise Malformed(f"this is not JSON: {str(error)[:120]}") from None
     if not isinstance(fields, dict):
         raise Malformed("this is JSON, but not an object, so not a decision")
-    literals: dict[str, str] = {}
-    for _ in range(_ROUNDS):
+    decision = _model(Decision, fields, "")
+    if not decision.evidence:
+        raise InvalidField("evidence: a decision lists at least one observation")
+    return decision
+
+
+def _model(kind: type[_Model], fields: Mapping[str, Any], at: str) -> _Model:
+    """Returns a model with what can be read of its fields, and what stands for the others."""
+    values = {}
+    for name, hint in _hints(kind).items():
+        path = f"{at}{name}"
         try:
-            decision = Decision.model_validate(fields, extra="ignore")
-        except ValidationError as error:
-            # The last first: an entry that is left out moves those behind it.
-            for fault in reversed(error.errors(include_url=False, include_context=False)):
-                _mend(fields, fault["loc"], fault["msg"], literals)
-        else:
-            return _with_texts(decision, literals)
-    raise InvalidField("the decision is damaged in too many places")
+            values[name] = _read(hint, fields.get(name, ...), path)  # no field is an Ellipsis
+        except ValidationError:
+            if name in _NAMING.get(kind, ()):
+                raise InvalidField(f"{path} is missing or of another type") from None
+            if kind.model_fields[name].is_required():
+                values[name] = _neutral(hint, path)
+    return kind.model_construct(**values)
 
 
-def _mend(
-    fields: dict[str, Any], path: Sequence[int | str], message: str, literals: dict[str, str]
-) -> None:
-    """Puts something that its model takes where a fault lies; the rest stays as it is.
-
-    Args:
-        fields: of the decision; changed.
-        path: of the fault.
-        message: what is wrong with it.
-        literals: gets the text of a symbol that only a `Literal` lists, by its field.
+def _read(hint: Any, found: Any, at: str) -> Any:
+    """Returns what a place of this type holds, damaged parts mended or left out.
 
     Raises:
-        InvalidField: nothing can stand for it.
+        ValidationError: it is of another type.
+        InvalidField: so is something in it that names the decision.
     """
-    is_key = path[-1] == "[key]" and get_origin(_kind_at(path[:-2])) is dict
-    *way, last = path[:-1] if is_key else path
-    parent: Any = fields
-    for step in way:
-        parent = parent[step]
-    if is_key:
-        if last in parent:  # else its value was no good either
-            key_kind = get_args(_kind_at(way))[0]
-            parent[_symbol(key_kind, str(last))] = parent.pop(last)
-        return
-    kind = _kind_at(path)
-    found = parent.get(last) if isinstance(parent, dict) else parent[last]
-    if isinstance(found, str) and _is_a(kind, StrEnum):
-        parent[last] = _symbol(kind, found)
-    elif isinstance(found, str) and get_origin(kind) is Literal:
-        parent[last], literals[str(last)] = get_args(kind)[0], found
-    elif tuple(step for step in path if isinstance(step, str)) in _NAMING:
-        raise InvalidField(f"{'.'.join(map(str, path))}: {message}"[:200])
-    elif get_origin(kind) is Literal:
-        parent[last], literals[str(last)] = get_args(kind)[0], UNKNOWN
-    elif _is_required(way, last):
-        parent[last] = _neutral(kind)
-    else:
-        del parent[last]
+    kind = _bare(hint)
+    match found:
+        case dict() if _is_a(kind, BaseModel):
+            return _model(kind, found, f"{at}.")
+        case dict() if get_origin(kind) is dict:
+            symbol, item = get_args(kind)
+            return {_symbol(symbol, k): v for k, v in _entries(item, found.items(), at)}
+        case list() if get_origin(kind) is list:
+            return [v for _, v in _entries(get_args(kind)[0], enumerate(found), at)]
+        case str() if _is_a(kind, StrEnum):
+            return _symbol(kind, found)
+        case str() if get_origin(kind) is Literal:
+            return found
+        case _:
+            return _adapter(hint).validate_python(found)
 
 
-def _kind_at(path: Sequence[int | str]) -> Any:
-    """Returns the type that the models promise at a place."""
-    kind: Any = Decision
-    for step in path:
-        kind = _present(kind)
-        # Else the item of a list or the value of a table.
-        is_model = _is_a(kind, BaseModel)
-        kind = kind.model_fields[step].annotation if is_model else get_args(kind)[-1]
-        while get_origin(kind) is Annotated:
-            kind = get_args(kind)[0]
-    return kind
+def _entries(kind: Any, found: Iterable[tuple[Any, Any]], at: str) -> Iterator[tuple[Any, Any]]:
+    """Yields the entries of a list or a table that can be read."""
+    for key, item in found:
+        try:
+            yield key, _read(kind, item, f"{at}.{key}")
+        except ValidationError:
+            if kind in _NAMING:
+                raise InvalidField(f"{at}.{key} is no {kind.__name__}") from None
 
 
-def _is_required(way: Sequence[int | str], last: int | str) -> bool:
-    """Whether a place is a field without a default; else it can be left out."""
-    holder = _present(_kind_at(way))
-    return _is_a(holder, BaseModel) and holder.model_fields[last].is_required()
+def _neutral(hint: Any, at: str) -> Any:
+    """Returns what stands for a value of this type."""
+    if type(None) in get_args(hint):
+        return None
+    kind = _bare(hint)
+    if _is_a(kind, BaseModel):
+        return _model(kind, {}, f"{at}.")
+    if _is_a(kind, StrEnum):
+        return _symbol(kind, UNKNOWN)
+    if get_origin(kind) is Literal:
+        return UNKNOWN
+    if kind is AwareDatetime:
+        return UNKNOWN_TIME
+    return (get_origin(kind) or kind)()  # an empty list, table or text, 0, False
 
 
-def _present(kind: Any) -> Any:
-    """Returns the type of what is there, for one that may be None."""
-    return get_args(kind)[0] if type(None) in get_args(kind) else kind
+def _bare(hint: Any) -> Any:
+    """Returns a type without its constraints and without None."""
+    while get_origin(hint) is Annotated or type(None) in get_args(hint):
+        hint = get_args(hint)[0]
+    return hint
 
 
 def _is_a(kind: Any, base: type) -> bool:
     return isinstance(kind, type) and issubclass(kind, base)
 
 
-def _neutral(kind: Any) -> Any:
-    if type(None) in get_args(kind):
-        return None
-    if _is_a(kind, BaseModel):
-        return {}
-    if _is_a(kind, StrEnum):
-        return _symbol(kind, UNKNOWN)
-    if kind is AwareDatetime:
-        return UNKNOWN_TIME
-    return (get_origin(kind) or kind)()  # an empty list, table or text, 0, False
-
-
 def _symbol(kind: type[_Symbol], text: str) -> _Symbol:
-    """Returns a member that the enum does not list, so that nobody can write it by its text."""
-    member = str.__new__(kind, text)
-    member._name_ = member._value_ = text
-    return member
-
-
-def _with_texts(decision: Decision, literals: dict[str, str]) -> Decision:
-    """Puts symbols of `Literal` fields back, which validation would not take."""
-    if "closed_by" in literals:
-        passage = decision.passage.model_copy(update={"closed_by": literals["closed_by"]})
-        decision = decision.model_copy(update={"passage": passage})
-    if "status" in literals:
-        decision = decision.model_copy(update={"status": literals["status"]})
-    return decision
+    """Returns the member of this text: one that the enum lists, or one that nobody can write."""
+    try:
+        return kind(text)
+    except ValueError:
+        member = str.__new__(kind, text)
+        member._name_ = member._value_ = text
+        return member

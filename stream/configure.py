@@ -21,7 +21,7 @@ from schemas.decision import Decision
 from schemas.record import Outgoing
 from stream.kafka.partitioner import home_partition
 from stream.kafka.topics import Topics
-from stream.settings import Settings
+from stream.settings import Settings, ms
 
 KNOWN_UNITS = 65_536
 """Units whose home partition is remembered: hashing in Python costs more than the look-up."""
@@ -56,8 +56,8 @@ def clock_config(settings: Settings) -> ClockConfig:
     """Returns how long silent stations count."""
     return ClockConfig(
         live_for=settings.window_ms + settings.grace_ms,
-        idle_timeout=settings.idle_timeout_ms,
-        max_source_lag=settings.max_source_lag_ms,
+        idle_timeout=ms(settings.idle_timeout),
+        max_source_lag=ms(settings.max_source_lag),
     )
 
 
@@ -87,18 +87,18 @@ def decide_steps(
     settings: Settings, homes: int, model: Model, policy: Policy
 ) -> Callable[[StartingPoint | None], DecideStep]:
     """Returns what makes the decide step of a home partition from where event time had come."""
-    topics = Topics.of(settings)
+    topics, provisional = Topics.of(settings), settings.provisional_after
     config = DecideConfig(
         join=JoinConfig(
             window=settings.window_ms,
             grace=settings.grace_ms,
-            provisional_after=settings.provisional_after_ms,
+            provisional_after=None if provisional is None else ms(provisional),
             expected=lambda unit_id: policy.expected_modalities(unit_id, settings.modalities),
             max_evidence=settings.max_evidence,
         ),
         input_topics=frozenset(topics.observations),
         max_out_of_orderness=settings.max_out_of_orderness_ms,
-        max_source_lag=settings.max_source_lag_ms,
+        max_source_lag=ms(settings.max_source_lag),
         late_topic=topics.late,
         dead_letter_topic=topics.dead_letter,
         publish=partial(decision_record, topics, home_finder(homes)),

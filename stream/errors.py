@@ -25,6 +25,10 @@ class MissingExtra(RegradeError):
     """A command needs packages that are not installed; the message says how to get them."""
 
 
+class FileProblem(RegradeError):
+    """A file cannot be an observation; the message names it and says what to do."""
+
+
 class TopicError(RegradeError):
     """A topic is not as the line needs it."""
 
@@ -47,10 +51,6 @@ class ClientError(RegradeError):
 
 class StationClosed(ClientError):
     """The station was not started, or has been closed."""
-
-
-class BufferFull(ClientError):
-    """As many observations as allowed are on their way to the broker already."""
 
 
 class RecordTooLarge(ClientError):

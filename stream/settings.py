@@ -8,7 +8,7 @@ default. Durations are seconds; the `*_ms` properties are what event time and Ka
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -185,7 +185,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """The settings in force; `overrides` (the command line's) that are None are not given.
+        """Returns the settings in force; `overrides` (of the command line) may be None.
 
         Raises:
             SettingsError: in one line, what is wrong, and in which source.
@@ -282,28 +282,8 @@ class Settings(BaseSettings):
         return ms(self.max_out_of_orderness)
 
     @property
-    def idle_timeout_ms(self) -> int:
-        return ms(self.idle_timeout)
-
-    @property
-    def max_source_lag_ms(self) -> int:
-        return ms(self.max_source_lag)
-
-    @property
-    def provisional_after_ms(self) -> int | None:
-        return None if self.provisional_after is None else ms(self.provisional_after)
-
-    @property
     def max_clock_skew_ms(self) -> int:
         return ms(self.max_clock_skew)
-
-
-NESTED: dict[str, type[Limits | Thresholds | Quantum]] = {
-    "limits": Limits,
-    "tiers": Thresholds,
-    "quantum": Quantum,
-}
-"""Settings that are tables in the file, and `NAME__FIELD` in the environment."""
 
 
 def ms(seconds: float) -> int:
@@ -311,40 +291,22 @@ def ms(seconds: float) -> int:
     return max(round(seconds * 1000), 1) if seconds else 0
 
 
-@dataclass(frozen=True, slots=True)
-class EffectiveSetting:
-    """One setting, as `regrade settings` shows it."""
+def effective(settings: Settings) -> dict[str, tuple[Any, str]]:
+    """Returns every value in force, as JSON has it, with its source.
 
-    name: str
-    """Its path in the file; a dot is `__` in the environment."""
-    value: object
-    """Secrets are hidden."""
-    source: str
-    """`default`, `file`, `environment` or `argument`."""
-
-
-def effective(settings: Settings) -> list[EffectiveSetting]:
-    """Every value in force with its source; only `Settings.load` knows sources."""
-    values = {name: getattr(settings, name) for name in Settings.model_fields}
-    return [
-        EffectiveSetting(
-            name,
-            "**********" if isinstance(value, SecretStr) else value,
-            settings._origins.get(name, "default"),
-        )
-        for name, value in _flat(values).items()
-    ]
+    By its path in the file; a dot is `__` in the environment. Secrets are hidden. Sources are
+    `default`, `file`, `environment` and `argument`; only `Settings.load` knows them.
+    """
+    return {
+        name: (value, settings._origins.get(name, "default"))
+        for name, value in _flat(settings.model_dump(mode="json")).items()
+    }
 
 
 def unknown_variables() -> list[str]:
-    """REGRADE_* variables that set nothing: a misspelt one would be ignored in silence."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    known |= {
-        f"{PREFIX}{name.upper()}__{field.name.upper()}"
-        for name, nested in NESTED.items()
-        for field in fields(nested)
-    }
-    known |= {CONFIG_VARIABLE, CACHE_VARIABLE}
+    """Returns REGRADE_* variables that set nothing: a misspelt one would be ignored in silence."""
+    names = [name.replace(".", "__") for name in effective(Settings.model_construct())]
+    known = {CONFIG_VARIABLE, CACHE_VARIABLE, *(PREFIX + name.upper() for name in names)}
     return sorted(
         name
         for name in os.environ
@@ -365,25 +327,23 @@ def _file_source(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as `limits.pixels`."""
+    """Returns nested settings as `limits.pixels`."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        nested = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-        if isinstance(nested, Mapping):
-            flat |= _flat(nested, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = nested
+        flat |= (
+            _flat(value, f"{prefix}{name}.")
+            if isinstance(value, Mapping)
+            else {prefix + name: value}
+        )
     return flat
 
 
 def _one_line(error: ValidationError, origins: Mapping[str, str]) -> str:
-    """The first things that are wrong, each with the name to correct."""
+    """Returns the first things that are wrong, each with the name to correct."""
     parts = []
     for problem in error.errors(include_url=False)[:3]:
-        path = [str(part) for part in problem["loc"]]
-        name = ".".join(path[:2] if path and path[0] in NESTED else path[:1])
-        source = origins.get(name)
-        where = f" (from the {source})" if source else ""
+        name = ".".join(part for part in problem["loc"][:2] if isinstance(part, str))
+        where = f" (from the {origins[name]})" if name in origins else ""
         message = problem["msg"].removeprefix("Value error, ")
         message = message[:1].lower() + message[1:]
         if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):

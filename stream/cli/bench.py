@@ -1,17 +1,14 @@
 """`regrade bench circuit`."""
 
+from dataclasses import asdict
 from math import nan
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from stream.cli.options import Json
-from stream.cli.output import out, result
+from stream.cli.output import result, table
 from stream.cli.progress import stages
-
-if TYPE_CHECKING:
-    from agents.lab.circuit_benchmark.benchmark import Report
-    from agents.lab.circuit_benchmark.timing import Timing
 
 app = typer.Typer(no_args_is_help=True, help="Measure how fast it is.")
 
@@ -39,55 +36,39 @@ def circuit(
         report = benchmark(
             qubits, layers, batch, seed, rounds, lambda done, of: bar("timing", done, of, nan)
         )
-    given = {"qubits": qubits, "layers": layers, "batch": batch, "rounds": rounds, "seed": seed}
+    names = ("over_article", "over_broadcast", "training_over_backprop")
+    ratios = {name: getattr(report, name) for name in names}
     if as_json:
-        result({**given, **_as_json(report)})
-    else:
-        _show(report)
-    return 0
-
-
-def _as_json(report: "Report") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        **_ratios(report),
-        "us_per_sample": {way: asdict(timing) for way, timing in report.inference.items()},
-        "us_per_training_step": {way: asdict(timing) for way, timing in report.training.items()},
-        "max_difference": report.differences,
-    }
-
-
-def _ratios(report: "Report") -> dict[str, float]:
-    return {
-        "over_article": report.over_article,
-        "over_broadcast": report.over_broadcast,
-        "training_over_backprop": report.training_over_backprop,
-    }
-
-
-def _show(report: "Report") -> None:
-    from rich.table import Table
-
-    parts = (
+        given = {"qubits": qubits, "layers": layers, "batch": batch, "rounds": rounds, "seed": seed}
+        found = asdict(report)
+        result(
+            {
+                **given,
+                **ratios,
+                "us_per_sample": found["inference"],
+                "us_per_training_step": found["training"],
+                "max_difference": found["differences"],
+            }
+        )
+        return 0
+    for heading, timings, differences in (
         ("us a sample", report.inference, report.differences["inference"]),
         ("us a training step", report.training, report.differences["training"]),
-    )
-    for heading, timings, differences in parts:
-        table = Table(heading, box=None)
-        for column in ("median", "quartiles", "largest difference"):
-            table.add_column(column, justify="right")
-        for way, timing in timings.items():
-            difference = f"{differences[way]:.1g}" if way in differences else "reference"
-            table.add_row(way, _us(timing.median), _quartiles(timing), difference)
-        out().print(table)
+    ):
+        rows = (
+            (
+                way,
+                _us(timing.median),
+                f"{_us(timing.low)} to {_us(timing.high)}",
+                f"{differences[way]:.1g}" if way in differences else "reference",
+            )
+            for way, timing in timings.items()
+        )
+        table((heading, "median", "quartiles", "largest difference"), rows)
         typer.echo()
-    for name, ratio in _ratios(report).items():
+    for name, ratio in ratios.items():
         typer.echo(f"{name.replace('_', ' ')}: {ratio:,.0f} times")
-
-
-def _quartiles(timing: "Timing") -> str:
-    return f"{_us(timing.low)} to {_us(timing.high)}"
+    return 0
 
 
 def _us(time: float) -> str:

@@ -10,7 +10,6 @@ from stream.cli.options import Bootstrap, Prefix
 
 if TYPE_CHECKING:
     from schemas.decision import Decision
-    from stream.clients.decision_reader import DecisionReader
 
 
 def decisions(
@@ -42,18 +41,17 @@ def decisions(
             "--group goes on where it stopped; leave one of it and --from-beginning out"
         )
     settings = Settings.load(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
-    reader = DecisionReader(group=group, follow=follow, settings=settings)
+
+    async def read() -> None:
+        async with DecisionReader(group=group, follow=follow, settings=settings) as reader:
+            async for decision in reader:
+                if unit is None or decision.unit_id == unit:
+                    print(decision.model_dump_json() if as_json else _line(decision), flush=True)
+
     # Ctrl-C is how following ends, and no failure.
     with suppress(KeyboardInterrupt):
-        asyncio.run(_print(reader, unit, as_json=as_json))
+        asyncio.run(read())
     return 0
-
-
-async def _print(reader: "DecisionReader", unit: str | None, *, as_json: bool) -> None:
-    async with reader:
-        async for decision in reader:
-            if unit is None or decision.unit_id == unit:
-                print(decision.model_dump_json() if as_json else _line(decision), flush=True)
 
 
 def _line(decision: "Decision") -> str:

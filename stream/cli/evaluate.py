@@ -1,7 +1,6 @@
 """`regrade evaluate`: what the distiller is worth."""
 
 import os
-import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -48,21 +47,13 @@ def evaluate(
     from agents.lab.evaluation.report import evaluate as run
 
     cores = workers or os.cpu_count() or 1
-    config = (
-        EvaluationConfig.quick(cores, data)
-        if quick
-        else EvaluationConfig(workers=cores, folder=data)
-    )
-    command = shlex.join(["regrade", "evaluate", *(["--quick"] if quick else [])])
+    make = EvaluationConfig.quick if quick else EvaluationConfig
+    config = make(workers=cores, folder=data)
+    command = "regrade evaluate --quick" if quick else "regrade evaluate"
     with stages(quiet=as_json) as progress:
         report = run(config, out, command, progress)
-    found = {
-        "report": str(report.markdown),
-        "figures": str(report.figures),
-        "seconds": round(report.seconds, 1),
-    }
     if as_json:
-        result(found)
+        result({"report": report.markdown, "figures": report.figures, "seconds": report.seconds})
     else:
         typer.echo(f"{report.markdown} in {report.seconds:.0f} s")
     return 0

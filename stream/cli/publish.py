@@ -1,19 +1,34 @@
 """`regrade publish`: one file as one observation of one unit."""
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from stream.cli.options import Bootstrap, Json, Prefix
+from stream.cli.output import result
 
 if TYPE_CHECKING:
-    from schemas.observation import Payload
     from stream.clients.station import Receipt
-    from stream.settings import Settings
 
 ModalityName = Literal["visual", "spectral", "text", "thermal", "acoustic", "battery"]
+
+
+def moment(text: str) -> int:
+    """Returns the ms since 1970 UTC of what was typed.
+
+    Raises:
+        typer.BadParameter: it is neither ISO 8601 with a time zone nor a number.
+    """
+    from schemas.errors import InvalidField
+    from schemas.times import parse_time
+
+    try:
+        return int(text) if text.isdecimal() else parse_time("captured_at", text)
+    except InvalidField as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def publish(
@@ -26,7 +41,12 @@ def publish(
     ] = None,
     source: Annotated[str, typer.Option(help="The station's name.")] = "regrade-publish",
     captured_at: Annotated[
-        str | None, typer.Option(help="ISO 8601 with a time zone, or ms since 1970. [default: now]")
+        int | None,
+        typer.Option(
+            parser=moment,
+            metavar="TIME",
+            help="ISO 8601 with a time zone, or ms since 1970. [default: now]",
+        ),
     ] = None,
     observation_id: Annotated[
         str | None, typer.Option(help="Keep it when sending the same again. [default: a new one]")
@@ -46,65 +66,22 @@ def publish(
     (position, intensity), or a thermal grid where --modality says so.
     """
     from stream.cli.files import read_file
-    from stream.cli.output import result
+    from stream.clients.station import Station
     from stream.settings import Settings
 
     settings = Settings.load(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
     payload = read_file(file, modality=modality, unit=unit, language=language)
-    moment = parse_moment(captured_at)
-    receipt = asyncio.run(_publish(settings, source, unit_id, payload, moment, observation_id))
+
+    async def send() -> "Receipt":
+        async with Station(source=source, settings=settings) as station:
+            return await station.publish(unit_id, payload, captured_at, observation_id)
+
+    receipt = asyncio.run(send())
     if as_json:
-        result(
-            {
-                "unit_id": unit_id,
-                "modality": payload.modality.value,
-                "observation_id": receipt.observation_id,
-                "topic": receipt.topic,
-                "partition": receipt.partition,
-                "offset": receipt.offset,
-            }
-        )
+        result({"unit_id": unit_id, "modality": payload.modality.value, **asdict(receipt)})
     else:
         typer.echo(
             f"{file.name} is {payload.modality.value} observation {receipt.observation_id} of"
             f" {unit_id}: {receipt.topic}[{receipt.partition}] at offset {receipt.offset}"
         )
     return 0
-
-
-async def _publish(
-    settings: "Settings",
-    source: str,
-    unit_id: str,
-    payload: "Payload",
-    captured_at: int | None,
-    observation_id: str | None,
-) -> "Receipt":
-    from stream.clients.station import Station
-
-    async with Station(source=source, settings=settings) as station:
-        return await station.publish(unit_id, payload, captured_at, observation_id)
-
-
-def parse_moment(text: str | None) -> int | None:
-    """ms since 1970 UTC of what was typed; None stays None.
-
-    Raises:
-        typer.BadParameter: it is neither ISO 8601 with a time zone nor a number.
-    """
-    if text is None:
-        return None
-    if text.isdecimal():
-        return int(text)
-    from datetime import datetime
-
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise typer.BadParameter(
-            f"--captured-at {text!r} is neither ms since 1970 nor ISO 8601 with a time zone,"
-            " such as 2026-05-04T09:30:00+02:00"
-        )
-    return round(moment.timestamp() * 1000)

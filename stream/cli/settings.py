@@ -1,7 +1,5 @@
 """`regrade settings`: what is in force, and where each value came from."""
 
-from typing import Any
-
 from stream.cli.options import Json
 from stream.cli.output import err, out, result
 
@@ -16,29 +14,21 @@ def settings(as_json: Json = False) -> int:
     found = effective(Settings.load())
     unknown = unknown_variables()
     if as_json:
-        values = {one.name: {"value": _plain(one.value), "source": one.source} for one in found}
+        values = {
+            name: {"value": value, "source": source} for name, (value, source) in found.items()
+        }
         result({"settings": values, "unknown_variables": unknown})
     else:
         from rich.table import Table
 
         table = Table("setting", "value", "source", box=None)
-        for one in found:
-            style = None if one.source == "default" else "bold"
-            table.add_row(one.name, _text(one.value), one.source, style=style)
+        for name, (value, source) in found.items():
+            table.add_row(name, _text(value), source, style="bold" * (source != "default"))
         out().print(table)
     for name in unknown:
         err().print(f"warning: {name} sets nothing; is it misspelt?", markup=False, soft_wrap=True)
     return 0
 
 
-def _plain(value: object) -> Any:
-    """As JSON has it."""
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    return value if isinstance(value, int | float | None) else str(value)
-
-
 def _text(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(str(one) for one in value)
-    return "-" if value is None else str(value)
+    return ", ".join(value) if isinstance(value, list) else "-" if value is None else str(value)

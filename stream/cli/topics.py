@@ -1,12 +1,13 @@
 """`regrade topics create` and `regrade topics check`."""
 
 import asyncio
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
 from stream.cli.options import Bootstrap, Json, Prefix
-from stream.cli.output import err, out, result
+from stream.cli.output import err, result, table
 
 if TYPE_CHECKING:
     from stream.kafka.topics import TopicReport
@@ -34,14 +35,12 @@ def create(
     )
     created = asyncio.run(create_topics(settings))
     report = asyncio.run(check_topics(settings))
-    if as_json:
-        result({"created": list(created), **_as_json(report)})
-    else:
+    if not as_json:
         for name in created:
             typer.echo(f"created {name}")
         existing = len(report.topics) - len(created)
         typer.echo(f"{len(created)} topics created, {existing} were there already")
-    return _verdict(report)
+    return _tell(report, {"created": created} if as_json else None)
 
 
 @app.command(epilog="Example: regrade topics check --topic-prefix plant1.line3. --json")
@@ -54,44 +53,29 @@ def check(
 
     settings = Settings.load(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
     report = asyncio.run(check_topics(settings))
-    if as_json:
-        result(_as_json(report))
-    else:
-        _show(report)
-    return _verdict(report)
-
-
-def _as_json(report: "TopicReport") -> dict[str, object]:
-    from dataclasses import asdict
-
-    return {
-        "ok": report.ok,
-        "topics": [asdict(state) for state in report.topics],
-        "problems": [str(problem) for problem in report.problems],
-        "warnings": list(report.warnings),
-    }
-
-
-def _show(report: "TopicReport") -> None:
-    from rich.table import Table
-
-    table = Table("topic", box=None)
-    for heading in ("partitions", "replicas", "retention", "largest message"):
-        table.add_column(heading, justify="right")
-    for state in report.topics:
-        table.add_row(
-            state.name,
-            "[red]missing" if state.partitions is None else str(state.partitions),
-            _text(state.replication_factor),
-            _days(state.retention_ms),
-            _text(state.max_message_bytes),
+    if not as_json:
+        columns = ("topic", "partitions", "replicas", "retention", "largest message")
+        rows = (
+            (
+                state.name,
+                "missing" if state.partitions is None else str(state.partitions),
+                str(state.replication_factor or "-"),
+                _days(state.config.get("retention.ms")),
+                state.config.get("max.message.bytes", "-"),
+            )
+            for state in report.topics
         )
-    out().print(table)
-    if report.ok:
-        typer.echo("All topics are as the line needs them.")
+        table(columns, rows)
+        if report.ok:
+            typer.echo("All topics are as the line needs them.")
+    return _tell(report, {} if as_json else None)
 
 
-def _verdict(report: "TopicReport") -> int:
+def _tell(report: "TopicReport", in_json: dict[str, object] | None) -> int:
+    """Tells what is wrong, and to programs everything; the first problem ends the command."""
+    if in_json is not None:
+        problems = [str(problem) for problem in report.problems]
+        result({**in_json, "ok": report.ok, **asdict(report), "problems": problems})
     for warning in report.warnings:
         err().print(f"warning: {warning}", markup=False, soft_wrap=True)
     if report.problems:
@@ -99,11 +83,5 @@ def _verdict(report: "TopicReport") -> int:
     return 0
 
 
-def _text(value: int | None) -> str:
-    return "-" if value is None else str(value)
-
-
-def _days(ms: int | None) -> str:
-    if ms is None:
-        return "-"
-    return "for ever" if ms < 0 else f"{ms / 86_400_000:.3g} days"
+def _days(ms: str | None) -> str:
+    return "-" if ms is None else "for ever" if int(ms) < 0 else f"{int(ms) / 86_400_000:.3g} days"

@@ -1,21 +1,19 @@
 """`regrade train`: how the weights come about."""
 
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from stream.cli.options import Json
-from stream.cli.output import result
+from stream.cli.output import result, table
 from stream.cli.progress import stages
-
-if TYPE_CHECKING:
-    from agents.lab.training.training import TrainResult
 
 
 def train(
-    out: Annotated[
+    context: typer.Context,
+    weights: Annotated[
         Path,
         typer.Option(
             "--out",
@@ -28,7 +26,9 @@ def train(
         int | None, typer.Option(help="Of initial weights, order and modality dropout.")
     ] = None,
     data_seed: Annotated[int | None, typer.Option(help="Of the simulated units.")] = None,
-    units: Annotated[int | None, typer.Option(min=1, help="Labelled, to train on.")] = None,
+    train_units: Annotated[
+        int | None, typer.Option("--units", min=1, help="Labelled, to train on.")
+    ] = None,
     unlabelled_units: Annotated[
         int | None, typer.Option(min=0, help="Without labels; the teacher says what it thinks.")
     ] = None,
@@ -72,67 +72,28 @@ def train(
     from agents.lab.training.training import TrainConfig
     from agents.lab.training.training import train as run
 
-    given = {
-        "weights": out,
-        "seed": seed,
-        "data_seed": data_seed,
-        "train_units": units,
-        "validation_units": validation_units,
-        "test_units": test_units,
-        "unlabelled_units": unlabelled_units,
-        "collected": collected,
-        "epochs": epochs,
-        "circuit_epochs": circuit_epochs,
-        "teacher_epochs": teacher_epochs,
-        "generations": generations,
-        "checkpoint": checkpoint,
-        "workers": workers,
-        "threads": threads,
-    }
-    assert set(given) <= {field.name for field in fields(TrainConfig)}
-    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    # The parameters are the configuration's fields; those that were not given are as it has them.
+    given = {name: value for name, value in context.params.items() if value is not None}
+    del given["as_json"]
     with stages(quiet=as_json) as progress:
         try:
-            trained = run(TrainConfig(**chosen, resume=resume), progress)
+            trained = run(TrainConfig(**given), progress)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
     if as_json:
-        result(_as_json(trained))
-    else:
-        _show(trained)
-    return 0
-
-
-def _as_json(trained: "TrainResult") -> dict[str, Any]:
-    return {
-        "weights": str(trained.weights),
-        "card": str(trained.card),
-        "sha256": trained.sha256,
-        "metrics": trained.metrics,
-        "losses": {
-            stage: [round(loss, 4) for loss in losses] for stage, losses in trained.losses.items()
-        },
-        "seconds": round(trained.seconds, 1),
+        result(asdict(trained))
+        return 0
+    metrics = trained.metrics
+    accuracies = {
+        "teacher, all six": metrics["teacher"]["accuracy"],
+        **{f"tier {tier}, all six": found["accuracy"] for tier, found in metrics["tiers"].items()},
+        **{f"{modality} alone": found for modality, found in metrics["single"].items()},
     }
-
-
-def _show(trained: "TrainResult") -> None:
-    from rich.table import Table
-
-    from stream.cli.output import out as stdout
-
-    accuracies: dict[str, dict[str, float]] = {
-        "teacher, all six": trained.metrics["teacher"]["accuracy"],
-        **{
-            f"tier {t}, all six": found["accuracy"] for t, found in trained.metrics["tiers"].items()
-        },
-        **{f"{shown} alone": found for shown, found in trained.metrics["single"].items()},
-    }
-    heads = list(trained.metrics["all"])
-    table = Table("on units held out, %", box=None)
-    for head in heads:
-        table.add_column(head, justify="right")
-    for shown, found in accuracies.items():
-        table.add_row(shown, *(f"{100 * found[head]:.1f}" for head in heads))
-    stdout().print(table)
+    heads = list(metrics["all"])
+    rows = (
+        (shown, *(f"{100 * found[head]:.1f}" for head in heads))
+        for shown, found in accuracies.items()
+    )
+    table(("on units held out, %", *heads), rows)
     typer.echo(f"{trained.weights} (sha256 {trained.sha256[:12]}...) in {trained.seconds:.0f} s")
+    return 0

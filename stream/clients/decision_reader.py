@@ -12,19 +12,20 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
-from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import ConsumerRecord
 
 from schemas.decision import Decision
 from schemas.decision_reading import read_decision
 from schemas.errors import Malformed, RecordError
 from schemas.headers import UNREADABLE
-from stream.errors import MissingTopicError, ReaderClosed, UndecodableDecision
+from stream.clients.client import Client
+from stream.errors import ReaderClosed, UndecodableDecision
 from stream.kafka.connection import client_options, connecting, partition_count, stop_client
 from stream.kafka.tail import at_end
 from stream.kafka.topics import Topics
@@ -41,17 +42,7 @@ PARTITION_SECONDS = 10.0
 """How often to look whether the topic has got more partitions."""
 
 
-class Record(Protocol):
-    """What is read of aiokafka's ConsumerRecord."""
-
-    topic: str
-    partition: int
-    offset: int
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
-
-
-class DecisionReader:
+class DecisionReader(Client):
     """An async iterator over decisions.
 
     Of each passage it yields a revision only when it is higher than any it has yielded: repeats
@@ -61,8 +52,7 @@ class DecisionReader:
     version knows (`schemas.decision_reading` says what stands in its gaps). Only a record without
     what names a decision is logged as an error, counted in `skipped` and passed over: a line
     should not stand still for it. With `undecodable="raise"` it ends the iteration with
-    `UndecodableDecision` instead, and stays uncommitted. Partitions that are added to the topic
-    are read as well, from their beginning.
+    `UndecodableDecision` instead, and stays uncommitted.
 
     Args:
         bootstrap: `host:port` of the cluster; None: as in the settings.
@@ -84,9 +74,7 @@ class DecisionReader:
         undecodable: Literal["skip", "raise"] = "skip",
         settings: Settings | None = None,
     ) -> None:
-        given = {"bootstrap_servers": bootstrap, "topic_prefix": topic_prefix}
-        given = {name: value for name, value in given.items() if value is not None}
-        self.settings = settings.model_copy(update=given) if settings else Settings.load(**given)
+        super().__init__(bootstrap, topic_prefix, settings)
         self.topic = Topics.of(self.settings).decisions
         self.skipped = 0
         """Records that were no decisions."""
@@ -94,20 +82,18 @@ class DecisionReader:
         self._follow = follow
         self._undecodable = undecodable
         self._consumer: AIOKafkaConsumer | None = None
-        self._fetched: deque[Record] = deque()
-        self._yielded: Record | None = None
-        """The decision that the caller has in hand."""
+        self._fetched: deque[ConsumerRecord] = deque()
+        self._in_hand: ConsumerRecord | None = None
+        """The decision that the caller has."""
         self._handled: dict[TopicPartition, int] = {}
         """Next offset of each partition with something to commit."""
         self._joined = False
-        """Has been given its partitions, of which there may be none."""
+        """The group has given it its partitions, of which there may be none."""
         self._newest: OrderedDict[str, int] = OrderedDict()
         self._committed_at = time.monotonic()
-        self._looked_at = time.monotonic()
-        """When the partitions were last counted, without a group."""
 
     async def start(self) -> None:
-        """Connect and, with a group, join it.
+        """Connects and, with a group, joins it.
 
         Raises:
             BrokerUnreachable: no broker answers.
@@ -122,19 +108,17 @@ class DecisionReader:
             # With "latest", what was decided before the first commit would never be read.
             auto_offset_reset="earliest",
             fetch_max_wait_ms=ms(self.settings.fetch_max_wait),
-            metadata_max_age_ms=ms(PARTITION_SECONDS),  # on which a group finds new partitions
-            **_group_options(self.settings) if self._group is not None else {},
+            metadata_max_age_ms=ms(PARTITION_SECONDS),
+            session_timeout_ms=ms(self.settings.session_timeout),
+            heartbeat_interval_ms=ms(self.settings.heartbeat_interval),
+            rebalance_timeout_ms=ms(self.settings.rebalance_timeout),
         )
         try:
             async with connecting(self.settings.bootstrap_servers):
                 await consumer.start()
-                partitions = await partition_count(consumer._client, self.topic)
-            all_partitions = [TopicPartition(self.topic, n) for n in range(partitions)]
-            if self._group is None:
-                consumer.assign(all_partitions)
-                await consumer.seek_to_beginning(*all_partitions)
-            else:
-                consumer.subscribe([self.topic], listener=_Rebalances(self))
+                await partition_count(consumer._client, self.topic)
+            # Without a group these are all partitions, and those that are added.
+            consumer.subscribe([self.topic], listener=_Rebalances(self))
         except BaseException:
             await consumer.stop()
             raise
@@ -144,7 +128,7 @@ class DecisionReader:
         return self
 
     async def __anext__(self) -> Decision:
-        """The next decision; the last one counts as handled.
+        """Returns the next decision; the last one counts as handled.
 
         Raises:
             UndecodableDecision: with `undecodable="raise"`.
@@ -153,39 +137,37 @@ class DecisionReader:
         consumer = self._running()
         self._finish()
         if time.monotonic() - self._committed_at >= self.settings.commit_interval:
-            await self._commit()
+            await self._commit(consumer)
+        fetch = partial(consumer.getmany, timeout_ms=ms(POLL_SECONDS), max_records=MAX_RECORDS)
         while True:
             while self._fetched:
                 record = self._fetched.popleft()
                 decision = self._decode(record)
-                self._yielded = record
+                self._in_hand = record
                 if decision is not None and self._is_news(decision):
                     return decision
                 self._finish()
-            await self._commit()
+            await self._commit(consumer)
             if not self._follow and await self._at_the_end(consumer):
                 raise StopAsyncIteration
-            await self._look_for_partitions(consumer)
-            fetch = partial(consumer.getmany, timeout_ms=ms(POLL_SECONDS), max_records=MAX_RECORDS)
-            batches = await fetch_over_unreadable(consumer, fetch)
-            for records in batches.values():
+            for records in (await fetch_over_unreadable(consumer, fetch)).values():
                 self._fetched.extend(records)
 
     async def commit(self) -> None:
-        """Say that the decision in hand has been handled, and commit now.
+        """Says that the decision in hand has been handled, and commits now.
 
         For a caller that stops without asking for another; otherwise commits come by themselves.
         """
-        self._running()
+        consumer = self._running()
         self._finish()
-        await self._commit()
+        await self._commit(consumer)
 
     async def close(self) -> None:
-        """Commit what was handled, leave the group, disconnect. The one in hand is not handled."""
+        """Commits what was handled, which the decision in hand is not, and leaves the group."""
         consumer, self._consumer = self._consumer, None
         if consumer is None:
             return
-        self._yielded = None
+        self._in_hand = None
         try:
             async with asyncio.timeout(self.settings.shutdown_timeout):
                 await self._commit(consumer)
@@ -194,18 +176,6 @@ class DecisionReader:
         finally:
             await stop_client(consumer)
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
     def _running(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             raise ReaderClosed("the reader is not open; use it within `async with`")
@@ -213,11 +183,11 @@ class DecisionReader:
 
     def _finish(self) -> None:
         """The record in hand has had its effect."""
-        if (record := self._yielded) is not None:
-            self._yielded = None
-            self._handled[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        if (record := self._in_hand) is not None:
+            self._in_hand = None
+            self._handled[_partition(record)] = record.offset + 1
 
-    def _decode(self, record: Record) -> Decision | None:
+    def _decode(self, record: ConsumerRecord) -> Decision | None:
         try:
             if unreadable := dict(record.headers).get(UNREADABLE):
                 raise Malformed(unreadable.decode())
@@ -245,35 +215,14 @@ class DecisionReader:
             self._newest.popitem(last=False)
         return decision.revision > newest
 
-    async def _look_for_partitions(self, consumer: AIOKafkaConsumer) -> None:
-        """Without a group, go on to read partitions that have been added since the last look."""
-        if self._group is not None or time.monotonic() - self._looked_at < PARTITION_SECONDS:
-            return
-        self._looked_at = time.monotonic()
-        try:
-            count = await partition_count(consumer._client, self.topic)
-            known = consumer.assignment()
-            new = {TopicPartition(self.topic, n) for n in range(count)} - known
-            if not new:
-                return
-            positions = {tp: await consumer.position(tp) for tp in known}
-            positions |= await consumer.beginning_offsets(list(new))
-        except (KafkaError, MissingTopicError) as error:
-            log.info("Could not look for new partitions of %s, trying again: %r", self.topic, error)
-            return
-        # Assigning forgets positions. Nothing is awaited in here, so a cancelled wait loses none.
-        consumer.assign(list(positions))
-        for partition, position in positions.items():
-            consumer.seek(partition, position)
-
-    async def _commit(self, consumer: AIOKafkaConsumer | None = None) -> None:
-        """Commit what was handled; what cannot be committed is read again, by whoever owns it."""
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        """Commits what was handled; what cannot be committed is read again, by whoever owns it."""
         self._committed_at = time.monotonic()
         handled = dict(self._handled)
         if self._group is None or not handled:
             return
         try:
-            await (consumer or self._running()).commit(handled)
+            await consumer.commit(handled)
         except (CommitFailedError, IllegalStateError) as error:
             # The group has given the partitions to somebody else.
             log.info("Handled decisions were not committed, they may come again: %s", error)
@@ -284,45 +233,33 @@ class DecisionReader:
             if self._handled.get(partition) == offset:
                 del self._handled[partition]
 
-    async def _revoke(self, partitions: Iterable[TopicPartition]) -> None:
-        """Before the partitions go: whoever gets them starts after what was handled."""
-        revoked = set(partitions)
-        self._fetched = deque(r for r in self._fetched if _of(r) not in revoked)
-        # The one in hand goes with them: its next owner hands it out again.
-        if self._yielded is not None and _of(self._yielded) in revoked:
-            self._yielded = None
-        if self._consumer is not None:
-            await self._commit()
-        for partition in revoked:
-            self._handled.pop(partition, None)
-
     async def _at_the_end(self, consumer: AIOKafkaConsumer) -> bool:
-        if self._group is not None and not self._joined:
+        partitions = consumer.assignment()
+        if not partitions and not self._joined:
             return False
-        for partition in consumer.assignment():
-            if not await at_end(consumer, partition):
-                return False
-        return True
+        return all([await at_end(consumer, partition) for partition in partitions])
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+    """Lets the group's other members go on behind what its reader has handled."""
+
     def __init__(self, reader: DecisionReader) -> None:
         self._reader = reader
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        await self._reader._revoke(revoked)
+        reader, gone = self._reader, set(revoked)
+        reader._fetched = deque(r for r in reader._fetched if _partition(r) not in gone)
+        # The one in hand goes with them: its next owner hands it out again.
+        if reader._in_hand is not None and _partition(reader._in_hand) in gone:
+            reader._in_hand = None
+        if reader._consumer is not None:
+            await reader._commit(reader._consumer)
+        for partition in gone:
+            reader._handled.pop(partition, None)
 
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, assigned: Any) -> None:
         self._reader._joined = True
 
 
-def _group_options(settings: Settings) -> dict[str, Any]:
-    return {
-        "session_timeout_ms": ms(settings.session_timeout),
-        "heartbeat_interval_ms": ms(settings.heartbeat_interval),
-        "rebalance_timeout_ms": ms(settings.rebalance_timeout),
-    }
-
-
-def _of(record: Record) -> TopicPartition:
+def _partition(record: ConsumerRecord) -> TopicPartition:
     return TopicPartition(record.topic, record.partition)

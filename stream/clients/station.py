@@ -8,13 +8,11 @@ fails to come, publish again with the same `observation_id`: the join counts it 
 """
 
 import asyncio
-import logging
 import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -27,13 +25,8 @@ from aiokafka.errors import (
 from schemas.codec import encode
 from schemas.errors import InvalidField
 from schemas.observation import Observation, Payload
-from stream.errors import (
-    BufferFull,
-    ClientError,
-    DeliveryError,
-    RecordTooLarge,
-    StationClosed,
-)
+from stream.clients.client import Client
+from stream.errors import DeliveryError, RecordTooLarge, StationClosed
 from stream.kafka.connection import (
     client_options,
     connecting,
@@ -41,11 +34,8 @@ from stream.kafka.connection import (
     partition_count,
     stop_client,
 )
-from stream.kafka.partitioner import home_partition
 from stream.kafka.topics import Topics
 from stream.settings import Settings, ms
-
-log = logging.getLogger(__name__)
 
 BATCH_BYTES = 512 * 1024
 """aiokafka's 16 KiB would make a batch of each photograph and of every ten notes."""
@@ -61,7 +51,7 @@ class Receipt:
     offset: int
 
 
-class Station:
+class Station(Client):
     """A client for one station.
 
     Args:
@@ -83,33 +73,29 @@ class Station:
         buffer: int = 100,
         settings: Settings | None = None,
     ) -> None:
-        given = {"bootstrap_servers": bootstrap, "topic_prefix": topic_prefix}
-        given = {name: value for name, value in given.items() if value is not None}
-        self.settings = settings.model_copy(update=given) if settings else Settings.load(**given)
+        super().__init__(bootstrap, topic_prefix, settings)
         self.source = source
         # Of all modalities: a station may send what this plant's workers do not expect.
         self.topics = Topics(self.settings.topic_prefix)
         self._encoding = encoding
-        # A queue, since it can be entered both by waiting and without; an entry is a slot taken.
-        self._slots: asyncio.Queue[None] = asyncio.Queue(max(buffer, 1))
+        self._slots = asyncio.Semaphore(max(buffer, 1))
         self._deliveries: set[asyncio.Task[Receipt]] = set()
         self._checked: set[str] = set()
         self._producer: AIOKafkaProducer | None = None
         self._closed = False
 
     async def start(self) -> None:
-        """Connect.
+        """Connects.
 
         Raises:
             BrokerUnreachable: no broker answers.
         """
         if self._closed or self._producer is not None:
             raise StationClosed(f"station {self.source} was started before; make another one")
-        idempotent = await has_idempotence(self.settings)
         producer = AIOKafkaProducer(
             **client_options(self.settings),
             acks="all",
-            enable_idempotence=idempotent,
+            enable_idempotence=await has_idempotence(self.settings),
             linger_ms=ms(self.settings.producer_linger),
             max_batch_size=BATCH_BYTES,
             max_request_size=self.topics.message_bytes(
@@ -131,7 +117,7 @@ class Station:
         captured_at: int | datetime | None = None,
         observation_id: str | None = None,
     ) -> Receipt:
-        """Publish one reading, and return when the broker has it.
+        """Publishes one reading, and returns when the broker has it.
 
         Args:
             unit_id: which unit was seen.
@@ -148,48 +134,15 @@ class Station:
         """
         return await self.send(self.observation(unit_id, payload, captured_at, observation_id))
 
-    def publish_nowait(
-        self,
-        unit_id: str,
-        payload: Payload,
-        captured_at: int | datetime | None = None,
-        observation_id: str | None = None,
-    ) -> asyncio.Future[Receipt]:
-        """As `publish`, but never waits: a line that must not stop drops or stores instead.
-
-        Returns:
-            The receipt to come. Failures are logged as well, for callers that do not look.
-
-        Raises:
-            BufferFull: too many observations are on their way.
-        """
-        return self.send_nowait(self.observation(unit_id, payload, captured_at, observation_id))
-
     async def send(self, observation: Observation) -> Receipt:
-        """Publish an observation that has its own source and id; otherwise as `publish`."""
+        """As `publish`, an observation that has its own source and id."""
         value = self._encode(observation)
-        await self._slots.put(None)
-        try:
-            self._running()  # it may have been closed while we waited
-        except StationClosed:
-            self._slots.get_nowait()
-            raise
+        await self._slots.acquire()
+        delivery = asyncio.create_task(self._confirmed(observation, value))
+        self._deliveries.add(delivery)
+        delivery.add_done_callback(self._ended)
         # Shielded: who stops waiting does not undo a record that may be written already.
-        return await asyncio.shield(self._deliver(observation, value))
-
-    def send_nowait(self, observation: Observation) -> asyncio.Future[Receipt]:
-        """Publish an observation that has its own source and id; otherwise as `publish_nowait`."""
-        value = self._encode(observation)
-        try:
-            self._slots.put_nowait(None)
-        except asyncio.QueueFull:
-            raise BufferFull(
-                f"{self._slots.maxsize} observations of {self.source} are on their way to the"
-                " broker; wait with publish(), or give the station a larger buffer"
-            ) from None
-        delivery = self._deliver(observation, value)
-        delivery.add_done_callback(_log_failure)
-        return delivery
+        return await asyncio.shield(delivery)
 
     def observation(
         self,
@@ -198,7 +151,7 @@ class Station:
         captured_at: int | datetime | None = None,
         observation_id: str | None = None,
     ) -> Observation:
-        """What `publish` sends for these arguments."""
+        """Returns what `publish` sends for these arguments."""
         if captured_at is None:
             captured_at = time.time_ns() // 1_000_000
         elif isinstance(captured_at, datetime):
@@ -215,21 +168,10 @@ class Station:
             payload=payload,
         )
 
-    @property
-    def in_flight(self) -> int:
-        """How many observations are on their way."""
-        return len(self._deliveries)
-
-    async def flush(self) -> None:
-        """Wait until each observation on its way is confirmed or has failed; raises nothing."""
-        while self._deliveries:
-            await asyncio.wait(self._deliveries)
-
     async def close(self) -> None:
-        """Deliver what is on its way, for at most `shutdown_timeout`, and disconnect."""
+        """Delivers what is on its way, for at most `shutdown_timeout`, and disconnects."""
         self._closed = True
-        producer, self._producer = self._producer, None
-        if producer is None:
+        if (producer := self._producer) is None:
             return
         if self._deliveries:
             _, undelivered = await asyncio.wait(
@@ -238,19 +180,8 @@ class Station:
             for delivery in undelivered:
                 delivery.cancel()
             await asyncio.gather(*undelivered, return_exceptions=True)
+        self._producer = None
         await stop_client(producer)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def _running(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -269,23 +200,15 @@ class Station:
             )
         return value
 
-    def _deliver(self, observation: Observation, value: bytes) -> asyncio.Task[Receipt]:
-        """Hand over to the broker in the background; the slot is free when it has ended."""
-        delivery = asyncio.create_task(self._confirmed(self._running(), observation, value))
-        self._deliveries.add(delivery)
-        delivery.add_done_callback(self._delivered)
-        return delivery
-
-    def _delivered(self, delivery: asyncio.Task[Receipt]) -> None:
+    def _ended(self, delivery: asyncio.Task[Receipt]) -> None:
         self._deliveries.discard(delivery)
-        self._slots.get_nowait()
+        self._slots.release()
         if not delivery.cancelled():
             # Marks it as looked at: who was cancelled while waiting for it cannot look any more.
             delivery.exception()
 
-    async def _confirmed(
-        self, producer: AIOKafkaProducer, observation: Observation, value: bytes
-    ) -> Receipt:
+    async def _confirmed(self, observation: Observation, value: bytes) -> Receipt:
+        producer = self._running()  # it may have been closed while we waited for a slot
         topic = self.topics.observation(observation.modality)
         what = f"{observation.modality.value} observation of {observation.unit_id}"
         try:
@@ -294,44 +217,27 @@ class Station:
                 if topic not in self._checked:
                     await partition_count(producer.client, topic)
                     self._checked.add(topic)
-                partitions = len(await producer.partitions_for(topic))
-                confirmation = await producer.send(
-                    topic,
-                    value,
-                    observation.unit_id.encode(),
-                    home_partition(observation.unit_id, partitions),
-                    time.time_ns() // 1_000_000,
-                )
-                written = await confirmation
+                # Its partitioner is Java's, so that the unit's observations lie together.
+                written = await producer.send_and_wait(topic, value, observation.unit_id.encode())
         except asyncio.CancelledError:
             if not self._closed:
                 raise
             raise DeliveryError(
                 f"{what}: the station was closed before the broker confirmed it"
             ) from None
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+            raise RecordTooLarge(
+                f"{what}: too large for {topic}; raise its max.message.bytes"
+                " (`regrade topics check` says to what)"
+            ) from error
+        except TopicAuthorizationFailedError as error:
+            raise DeliveryError(
+                f"{what}: we may not write to {topic}; ask for access to it"
+            ) from error
         except (KafkaError, TimeoutError) as error:
-            raise self._failure(what, topic, error) from error
+            cause = repr(error) if isinstance(error, KafkaError) else "no confirmation in time"
+            raise DeliveryError(
+                f"{what}: {cause}; it may or may not be written, so publish it again with the same"
+                " observation_id"
+            ) from error
         return Receipt(observation.observation_id, topic, written.partition, written.offset)
-
-    def _failure(self, what: str, topic: str, error: Exception) -> ClientError:
-        match error:
-            case MessageSizeTooLargeError() | RecordListTooLargeError():
-                return RecordTooLarge(
-                    f"{what}: too large for {topic}; raise its max.message.bytes"
-                    " (`regrade topics check` says to what)"
-                )
-            case TopicAuthorizationFailedError():
-                return DeliveryError(f"{what}: we may not write to {topic}; ask for access to it")
-            case TimeoutError():
-                cause = f"no confirmation within {self.settings.request_timeout:g} s"
-            case _:
-                cause = repr(error)
-        return DeliveryError(
-            f"{what}: {cause}; it may or may not be written, so publish it again with the same"
-            " observation_id"
-        )
-
-
-def _log_failure(delivery: asyncio.Task[Receipt]) -> None:
-    if not delivery.cancelled() and (error := delivery.exception()) is not None:
-        log.warning("%s", error)

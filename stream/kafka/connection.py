@@ -5,19 +5,21 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
+    IllegalSaslStateError,
     IncompatibleBrokerVersion,
     KafkaConnectionError,
     KafkaTimeoutError,
     NodeNotReadyError,
     NoError,
     RequestTimedOutError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
     for_code,
 )
 from aiokafka.protocol.transaction import InitProducerIdRequest
@@ -30,6 +32,21 @@ log = logging.getLogger(__name__)
 STOP_TIMEOUT = 3.0
 CONNECT_TIMEOUT = 15.0
 """For the first metadata; a firewall that drops packets would hold us for much longer."""
+REFUSALS = (IllegalSaslStateError, SaslAuthenticationFailed, UnsupportedSaslMechanismError)
+
+_reasons: ContextVar[list[Exception] | None] = ContextVar("_reasons", default=None)
+
+
+def _hear(record: logging.LogRecord) -> bool:
+    """Takes what aiokafka tells its log alone: why a bootstrap server did not let us in."""
+    reasons = _reasons.get() if record.funcName == "bootstrap" else None
+    if reasons is None:
+        return True
+    reasons.extend(argument for argument in record.args or () if isinstance(argument, Exception))
+    return False
+
+
+logging.getLogger("aiokafka").addFilter(_hear)
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -65,15 +82,12 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def connecting(bootstrap: str, within: float = CONNECT_TIMEOUT) -> AsyncIterator[None]:
-    """Turn whatever a failed connection raises into `BrokerUnreachable`."""
+    """Turns whatever a failed connection raises into `BrokerUnreachable`, with the reason."""
+    reasons: list[Exception] = []
+    token = _reasons.set(reasons)
     try:
         async with asyncio.timeout(within):
             yield
-    except (AuthenticationFailedError, AuthenticationMethodNotSupported) as error:
-        raise BrokerUnreachable(
-            f"the broker at {bootstrap} refused us ({error});"
-            " check security_protocol, sasl_mechanism, sasl_username and sasl_password"
-        ) from error
     except (
         OSError,
         TimeoutError,
@@ -81,15 +95,28 @@ async def connecting(bootstrap: str, within: float = CONNECT_TIMEOUT) -> AsyncIt
         KafkaTimeoutError,
         NodeNotReadyError,
         RequestTimedOutError,
+        *REFUSALS,
     ) as error:
+        for reason in (error, *reasons):
+            if isinstance(reason, REFUSALS):
+                raise BrokerUnreachable(
+                    f"the broker at {bootstrap} refused our credentials ({reason});"
+                    " check security_protocol, sasl_mechanism, sasl_username and sasl_password"
+                ) from error
+        why = f" ({str(reasons[-1]) or 'no answer in time'})" if reasons else ""
         raise BrokerUnreachable(
-            f"no Kafka broker answers at {bootstrap}; is it running and reachable from here"
+            f"no Kafka broker answers at {bootstrap}{why}; is it running and reachable from here"
             " (REGRADE_BOOTSTRAP_SERVERS)? `regrade broker` starts one to try things out"
         ) from error
+    else:
+        for reason in reasons:
+            log.info("One of %s did not let us in: %s", bootstrap, reason)
+    finally:
+        _reasons.reset(token)
 
 
 async def has_idempotence(settings: Settings) -> bool:
-    """Whether the broker gives out producer ids, without which a retry may write a record twice.
+    """Returns whether the broker gives out producer ids, without which a retry may write twice.
 
     The embedded one answers UNKNOWN_SERVER_ERROR, on which aiokafka's idempotent producer fails
     to start (and logs an error); a cluster may refuse by its access rules. So we ask first.
@@ -103,21 +130,13 @@ async def has_idempotence(settings: Settings) -> bool:
         async with connecting(settings.bootstrap_servers):
             await client.bootstrap()
             response = await client.send(client.get_random_node(), request)
-        error = for_code(response.error_code)
-    except IncompatibleBrokerVersion as incompatible:
-        error = type(incompatible)
+    except IncompatibleBrokerVersion:
+        return False
     finally:
         await client.close()
+    error = for_code(response.error_code)
     # A coordinator that is still loading will do; the producer itself waits for it.
-    supported = error is NoError or bool(error.retriable)
-    if not supported:
-        log.info(
-            "The broker at %s has no idempotent producer for us (%s): a retry may write an"
-            " observation twice, which its observation_id makes harmless",
-            settings.bootstrap_servers,
-            error.__name__,
-        )
-    return supported
+    return error is NoError or bool(error.retriable)
 
 
 async def partition_count(client: AIOKafkaClient, topic: str) -> int:

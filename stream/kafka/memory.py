@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.decision import Decision
@@ -17,8 +17,7 @@ from schemas.errors import RecordError, Unavailable
 from schemas.ids import is_ours
 from schemas.record import Record
 from stream.errors import BrokerUnreachable
-from stream.kafka.connection import client_options, connecting, stop_client
-from stream.kafka.tail import first_since, read_to_end
+from stream.kafka.tail import first_since, read_to_end, reading
 from stream.kafka.topics import Topics
 from stream.settings import Settings
 
@@ -53,48 +52,34 @@ class TopicMemory:
         Raises:
             Unavailable: they cannot be read now; nothing of the home may be decided then.
         """
-        consumer = AIOKafkaConsumer(
-            **client_options(self._settings),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",  # with `latest` a partition can be passed over whole
-        )
         try:
-            async with connecting(self._settings.bootstrap_servers):
-                await consumer.start()
-            oldest = self._wall_ms()
-            features = TopicPartition(self._topics.features, home)
-            consumer.assign([features])
-            consumer.seek(features, first if oldest_mark is None else oldest_mark)
-            async for found in read_to_end(consumer, [features]):
-                if found.offset >= first:
-                    oldest = min(oldest, found.timestamp)
-                    break
-                yield Record(
-                    found.topic,
-                    found.partition,
-                    found.offset,
-                    found.timestamp,
-                    found.key,
-                    found.value,
-                )
-            decisions = TopicPartition(self._topics.decisions, home)
-            consumer.assign([decisions])
-            # A decision is published after its evidence, and a retired passage is remembered for
-            # two windows and grace: what is older than that has no say.
-            since = oldest - 2 * self._settings.window_ms - self._settings.grace_ms
-            consumer.seek(decisions, await first_since(consumer, decisions, since))
-            strangers = 0
-            async for found in read_to_end(consumer, [decisions]):
-                if decision := our_decision(found, tell=strangers < TOLD):
-                    yield decision
-                else:
-                    strangers += 1
-            if strangers > TOLD:
-                log.warning("... and %d more such records there", strangers - TOLD)
+            async with reading(self._settings) as consumer:
+                oldest = self._wall_ms()
+                features = TopicPartition(self._topics.features, home)
+                consumer.assign([features])
+                consumer.seek(features, first if oldest_mark is None else oldest_mark)
+                async for found in read_to_end(consumer, [features]):
+                    if found.offset >= first:
+                        oldest = min(oldest, found.timestamp)
+                        break
+                    place = found.topic, found.partition, found.offset
+                    yield Record(*place, found.timestamp, found.key, found.value)
+                decisions = TopicPartition(self._topics.decisions, home)
+                consumer.assign([decisions])
+                # A decision is published after its evidence, and a retired passage is remembered
+                # for two windows and grace: what is older than that has no say.
+                since = oldest - 2 * self._settings.window_ms - self._settings.grace_ms
+                consumer.seek(decisions, await first_since(consumer, decisions, since))
+                strangers = 0
+                async for found in read_to_end(consumer, [decisions]):
+                    if decision := our_decision(found, tell=strangers < TOLD):
+                        yield decision
+                    else:
+                        strangers += 1
+                if strangers > TOLD:
+                    log.warning("... and %d more such records there", strangers - TOLD)
         except (KafkaError, BrokerUnreachable) as error:
             raise Unavailable(str(error) or type(error).__name__) from error
-        finally:
-            await stop_client(consumer)
 
 
 def our_decision(found: Any, *, tell: bool = True) -> Decision | None:
@@ -102,19 +87,14 @@ def our_decision(found: Any, *, tell: bool = True) -> Decision | None:
     unless not to `tell`."""
     try:
         decision = read_decision(found.value)
-    except RecordError as error:
-        reason = str(error)
-    else:
         if is_ours(decision):
             return decision
         reason = "its ids are not ours"
-    level = logging.WARNING if tell else logging.DEBUG
+    except RecordError as error:
+        reason = str(error)
     log.log(
-        level,
+        logging.WARNING if tell else logging.DEBUG,
         "%s[%d]@%d is no decision of ours and is passed over: %s",
-        found.topic,
-        found.partition,
-        found.offset,
-        reason,
+        *(found.topic, found.partition, found.offset, reason),
     )
     return None

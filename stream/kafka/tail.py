@@ -1,14 +1,37 @@
 """Reads partitions from where a consumer stands to their present end."""
 
 from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from stream.kafka.connection import client_options, connecting, stop_client
 from stream.kafka.unreadable import fetch_over_unreadable
+from stream.settings import Settings
 
 POLL_MS = 200
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """Gives a consumer without a group and without partitions.
+
+    Raises:
+        BrokerUnreachable: no broker answers.
+    """
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",  # with `latest` a partition can be passed over whole
+    )
+    try:
+        async with connecting(settings.bootstrap_servers):
+            await consumer.start()
+        yield consumer
+    finally:
+        await stop_client(consumer)
 
 
 async def read_to_end(

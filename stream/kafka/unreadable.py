@@ -54,11 +54,9 @@ async def fetch_over_unreadable(
 
 async def _first_position(consumer: AIOKafkaConsumer, tp: TopicPartition) -> int:
     """Where reading of a partition began of which nothing has been handed out yet."""
-    committed: int | None = await consumer.committed(tp)
-    if committed is not None:
-        return committed
-    beginning: int = (await consumer.beginning_offsets([tp]))[tp]
-    return beginning
+    if consumer._group_id is not None and (offset := await consumer.committed(tp)) is not None:
+        return int(offset)
+    return int((await consumer.beginning_offsets([tp]))[tp])
 
 
 async def _up_to(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> list[Any]:

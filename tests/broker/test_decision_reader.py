@@ -266,7 +266,7 @@ async def test_what_is_no_decision_can_end_the_reading(mes: Mes) -> None:
     await mes.decide("U-1")
     await mes.put("U-1", b"{}")
     for _ in range(2):  # not committed: it is there the next time too
-        with pytest.raises(UndecodableDecision, match=r"at offset 1: .*Field required"):
+        with pytest.raises(UndecodableDecision, match="at offset 1: decision_id is missing"):
             await read_all(mes.reader(group=mes.settings.group, undecodable="raise"))
 
 

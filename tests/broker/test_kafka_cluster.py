@@ -100,7 +100,7 @@ def guarded(kafka_class_path: str, tmp_path: Path) -> Iterator[Settings]:
 
 async def test_wrong_password_and_missing_right_are_named(guarded: Settings) -> None:
     wrong = guarded.model_copy(update={"sasl_password": SecretStr("shut")})
-    with pytest.raises(BrokerUnreachable):
+    with pytest.raises(BrokerUnreachable, match=r"refused our credentials .*sasl_password"):
         await check_topics(wrong)
     while not (await check_topics(guarded)).ok:  # a right takes effect some ms later
         continue

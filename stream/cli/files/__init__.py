@@ -1,6 +1,5 @@
-"""Files as payloads: one file a format, and `read_file` that knows which is which."""
+"""Files as payloads: `read_file` knows which format is which."""
 
-from stream.cli.files.errors import FileProblem
 from stream.cli.files.read import read_file
 
-__all__ = ["FileProblem", "read_file"]
+__all__ = ["read_file"]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.modality import Modality
 from schemas.observation import Battery, Spectral, Thermal
-from stream.cli.files.errors import FileProblem
+from stream.errors import FileProblem
 
 BATTERY_COLUMNS = ("cycle", "capacity_ah", "internal_resistance_ohm")
 POSITIONS = re.compile(r"position|wave|shift|^(nm|cm-1|cm\^-1|x)$", re.IGNORECASE)
@@ -27,8 +28,13 @@ class Table:
 
     heading: tuple[str, ...]
     """Empty where there is none."""
-    values: NDArray[np.float64]
-    """Shape (rows, columns)."""
+    values: NDArray[np.float32]
+    """Shape (rows, columns); what is beyond float32 is infinity, which payloads refuse."""
+
+    @property
+    def names(self) -> list[str]:
+        """The heading as ours are: lower case, words joined by underscores."""
+        return [re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") for name in self.heading]
 
     @property
     def columns(self) -> int:
@@ -36,7 +42,7 @@ class Table:
 
 
 def read_table(data: bytes) -> Table:
-    """The numbers of a CSV file.
+    """Returns the numbers of a CSV file.
 
     Raises:
         FileProblem: not UTF-8, no rows, ragged, or a cell that is no number.
@@ -49,64 +55,76 @@ def read_table(data: bytes) -> Table:
     if not lines:
         raise FileProblem("the table is empty")
     delimiter = next((mark for mark in "\t;" if mark in lines[0]), ",")
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+
+    def numbers(row: list[str]) -> list[float]:
+        return [float(cell if delimiter == "," else cell.replace(",", ".")) for cell in row]
+
+    rows = list(csv.reader(lines, delimiter=delimiter))
     heading: tuple[str, ...] = ()
-    if not all(_is_number(cell, delimiter) for cell in rows[0]):
-        heading, rows = tuple(rows[0]), rows[1:]
+    try:
+        numbers(rows[0])
+    except ValueError:
+        heading = tuple(cell.strip() for cell in rows.pop(0))
+    if not rows:
+        raise FileProblem("the table has a heading and no rows")
     width = len(heading or rows[0])
-    values = np.empty((len(rows), width))
+    values = []
     for number, row in enumerate(rows, 1):
         if len(row) != width:
             raise FileProblem(f"row {number} has {len(row)} cells, the first line {width}")
-        for column, cell in enumerate(row):
-            if not _is_number(cell, delimiter):
-                raise FileProblem(f"row {number}, column {column + 1}: {cell[:40]!r} is no number")
-            values[number - 1, column] = _number(cell, delimiter)
-    if not rows:
-        raise FileProblem("the table has a heading and no rows")
-    return Table(heading, values)
+        try:
+            values.append(numbers(row))
+        except ValueError as error:
+            raise FileProblem(f"row {number}: {error}") from None
+    with np.errstate(over="ignore"):
+        return Table(heading, np.array(values).astype(np.float32))
 
 
-def looks_like_battery(table: Table) -> bool:
-    """Whether its heading is that of a cycle table."""
-    return set(BATTERY_COLUMNS) <= {_plain(name) for name in table.heading}
+def modality_of(table: Table) -> Modality:
+    """Returns what a table is by its heading, or for a spectrum by its first column.
 
-
-def looks_like_spectrum(table: Table) -> bool:
-    """Whether it is two columns, of which the first is an axis."""
-    if table.columns != 2:
-        return False
-    if table.heading:
-        return bool(POSITIONS.search(table.heading[0]) or _unit(table.heading))
-    steps = np.diff(table.values[:, 0])
-    return bool((steps > 0).all() or (steps < 0).all())
+    Raises:
+        FileProblem: it does not tell.
+    """
+    if set(BATTERY_COLUMNS) <= set(table.names):
+        return Modality.BATTERY
+    if table.columns == 2:
+        steps = np.diff(table.values[:, 0])
+        is_axis = bool((steps > 0).all() or (steps < 0).all())
+        if table.heading:
+            is_axis = bool(POSITIONS.search(table.heading[0]) or _unit(table.heading))
+        if is_axis:
+            return Modality.SPECTRAL
+    raise FileProblem(
+        f"a table of {table.columns} columns without a heading that tells what it is;"
+        " say --modality battery, spectral or thermal"
+    )
 
 
 def battery(table: Table) -> Battery:
-    """A cycle table; without a heading its three columns are in order.
+    """Returns a cycle table; without a heading its three columns are in order.
 
     Raises:
         FileProblem: a column is missing, or cycle numbers are not whole.
     """
-    names = [_plain(name) for name in table.heading] or list(BATTERY_COLUMNS)
-    missing = [name for name in BATTERY_COLUMNS if name not in names]
-    if missing or len(names) != table.columns:
+    names = table.names or list(BATTERY_COLUMNS)
+    if not set(BATTERY_COLUMNS) <= set(names) or len(names) != table.columns:
         raise FileProblem(
             f"a cycle table has the columns {', '.join(BATTERY_COLUMNS)}; name them in its heading"
         )
     cycle, capacity, resistance = (
-        table.values[:, names.index(column)] for column in BATTERY_COLUMNS
+        np.ascontiguousarray(table.values[:, names.index(name)]) for name in BATTERY_COLUMNS
     )
-    whole = (cycle == np.rint(cycle)) & (np.abs(cycle) < 2**31)
-    if not whole.all():
+    if not ((cycle == np.rint(cycle)) & (np.abs(cycle) < 2**24)).all():
         raise FileProblem("cycle numbers must be whole numbers")
-    return Battery(cycle.astype(np.int32), _float32(capacity), _float32(resistance))
+    return Battery(cycle.astype(np.int32), capacity, resistance)
 
 
 def spectrum(table: Table, unit: str | None) -> Spectral:
-    """A spectrum of two columns, position and intensity.
+    """Returns a spectrum of two columns, position and intensity.
 
     Args:
+        table: as read.
         unit: `nm` or `cm-1`; None: as the heading says.
 
     Raises:
@@ -119,22 +137,19 @@ def spectrum(table: Table, unit: str | None) -> Spectral:
     found = unit or _unit(table.heading)
     if found not in ("nm", "cm-1"):
         raise FileProblem("the heading does not tell the axis's unit; say --unit nm or cm-1")
-    return Spectral(
-        intensities=_float32(table.values[:, 1]),
-        axis=_float32(table.values[:, 0]),
-        unit="nm" if found == "nm" else "cm-1",
-    )
+    axis, intensities = np.ascontiguousarray(table.values.T)
+    return Spectral(intensities, axis, "nm" if found == "nm" else "cm-1")
 
 
 def thermal(table: Table) -> Thermal:
-    """A grid of temperatures, degrees C.
+    """Returns a grid of temperatures, degrees C.
 
     Raises:
         FileProblem: it has a heading.
     """
     if table.heading:
         raise FileProblem("a thermal grid is numbers only, degrees C, without a heading")
-    return Thermal(_float32(table.values))
+    return Thermal(table.values)
 
 
 def _unit(heading: tuple[str, ...]) -> str | None:
@@ -143,25 +158,3 @@ def _unit(heading: tuple[str, ...]) -> str | None:
     if WAVENUMBERS.search(heading[0]):
         return "cm-1"
     return "nm" if NANOMETRES.search(heading[0]) else None
-
-
-def _plain(name: str) -> str:
-    """A heading's name as ours are: lower case, words joined by underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-
-
-def _number(cell: str, delimiter: str) -> float:
-    return float(cell if delimiter == "," else cell.replace(",", "."))
-
-
-def _is_number(cell: str, delimiter: str) -> bool:
-    try:
-        _number(cell, delimiter)
-    except ValueError:
-        return False
-    return True
-
-
-def _float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinity, which payloads refuse
-        return np.ascontiguousarray(values, dtype=np.float32)

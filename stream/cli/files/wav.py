@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.observation import Acoustic
-from stream.cli.files.errors import FileProblem
+from stream.errors import FileProblem
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 _FLOATS = {32: "<f4", 64: "<f8"}

@@ -1,7 +1,7 @@
 """The audit: was everything that was sent decided, once, and on all of its evidence?
 
 It reads the topics itself and compares them with what was produced; no counter of a worker is
-trusted. The demo ends with it, and the tests that kill workers.
+trusted. The demo ends with it, and so do the tests that kill workers.
 """
 
 from stream.replay.audit.compare import compare

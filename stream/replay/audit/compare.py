@@ -1,50 +1,103 @@
 """Compares what was produced with what was decided. Pure: every fault can be made by hand."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from schemas.decision import Decision
-from stream.replay.audit.facts import AuditReport, Found, ObservationKey, Outcome, Produced
-from stream.replay.audit.matching import match
+from stream.replay.audit.facts import (
+    FAULTS,
+    AuditReport,
+    Found,
+    ObservationKey,
+    Outcome,
+    Produced,
+    ProducedPassage,
+)
 
 EXAMPLES = 5
 """Kept of each kind of fault."""
 
-Faults = list[tuple[str, str]]
-"""Pairs of a kind and one case in words."""
+Fault = tuple[str, str]
+"""A kind and one case in words."""
 
 
 def compare(produced: Produced, found: Found) -> AuditReport:
-    """Whether everything was decided, once, and on all of its evidence."""
-    faults: Faults = []
-    first, repeats = _first_wins(found.decisions, faults)
-    revisions = _by_passage(first.values())
-    for chain in revisions.values():
-        faults.extend(_chain_faults(chain))
-    last = [chain[-1] for chain in revisions.values()]
+    """Returns whether everything was decided, once, and on all of its evidence."""
+    # As a consumer keeps them.
+    first: dict[str, Decision] = {}
+    for decision in found.decisions:
+        first.setdefault(decision.decision_id, decision)
+    others = [d for d in found.decisions if d is not first[d.decision_id]]
+    contradictions = [d for d in others if content(d) != content(first[d.decision_id])]
+    chains: dict[str, list[Decision]] = defaultdict(list)
+    for decision in sorted(first.values(), key=lambda decision: decision.revision):
+        chains[decision.passage_id].append(decision)
+    last = [chains[passage][-1] for passage in dict.fromkeys(d.passage_id for d in first.values())]
     matches, surplus = match(produced.passages, last)
-    faults.extend(
-        ("conflicting", f"{name(extra)} decides a stay that was not sent") for extra in surplus
+    faults = [
+        *(("conflicting", f"{name(d)} was published with two contents") for d in contradictions),
+        *(fault for chain in chains.values() for fault in _chain_faults(chain)),
+        *(("conflicting", f"{name(extra)} decides a stay that was not sent") for extra in surplus),
+        *(
+            fault
+            for passage, decision in zip(produced.passages, matches, strict=True)
+            for fault in _stay_faults(passage, chains[decision.passage_id] if decision else [])
+        ),
+        *_observation_faults(produced, found, last),
+    ]
+    # Damaged records must be dead letters with their very bytes.
+    gone = Counter(produced.damaged) - Counter(found.dead_letters)
+    faults += [
+        ("lost", f"a damaged record of {record.topic} with key {record.key!r} is no dead letter")
+        for record in gone.elements()
+    ]
+    status = Counter(decision.status for decision in first.values())
+    counts = Counter(kind for kind, _ in faults)
+    return AuditReport(
+        passages=len(chains),
+        decisions=len(first),
+        provisional=status["provisional"],
+        final=status["final"],
+        amended=status["amended"],
+        late=len(found.late),
+        dead_letters=len(found.dead_letters),
+        repeats=len(others) - len(contradictions),
+        **{kind: counts[kind] for kind in FAULTS},
+        examples={
+            kind: tuple(case for other, case in faults if other == kind)[:EXAMPLES]
+            for kind in counts
+        },
+        outcomes=tuple(map(Outcome, produced.passages, matches)),
     )
-    for passage, decision in zip(produced.passages, matches, strict=True):
-        if decision is None:
-            faults.append(("lost", f"{passage.unit_id} was never decided"))
-            continue
-        chain = revisions[decision.passage_id]
-        if all(revision.status == "provisional" for revision in chain):
-            faults.append(("lost", f"{name(decision)} is provisional and was never made final"))
-        if set(decision.missing) != passage.left_out:
-            said, truth = _words(decision.missing), _words(passage.left_out)
-            faults.append(("wrong_missing", f"{name(decision)} misses {said}; it is {truth}"))
-        settled = next((r for r in chain if r.status != "provisional"), None)
-        if settled and (unused := passage.observations - evidence(settled)):
-            faults.append(("partial", f"{name(settled)} was first decided without {min(unused)}"))
-        for key in sorted(evidence(decision) - passage.observations):
-            faults.append(("unexpected", f"{name(decision)} lists {key}, not sent for it in time"))
-    faults.extend(_observation_faults(produced, found, last))
-    faults.extend(_damage_faults(produced, found))
-    return _report(produced, found, first.values(), repeats, matches, faults)
+
+
+def match(
+    passages: Sequence[ProducedPassage], last: Sequence[Decision]
+) -> tuple[list[Decision | None], list[Decision]]:
+    """Returns per stay the decision that lists most of its observations, and what remains.
+
+    A decision that lists none of them is not about that stay: its evidence came from elsewhere.
+
+    Args:
+        passages: the stays that were sent.
+        last: the last revision of every decided passage.
+    """
+    stays = {key: stay for stay, passage in enumerate(passages) for key in passage.observations}
+    shared = Counter(
+        (stays[key], number)
+        for number, decision in enumerate(last)
+        for key in evidence(decision)
+        if key in stays
+    )
+    matches: dict[int, Decision] = {}
+    taken: set[int] = set()
+    for (stay, number), _ in shared.most_common():  # of equals the first published
+        if stay not in matches and number not in taken:
+            matches[stay] = last[number]
+            taken.add(number)
+    rest = [decision for number, decision in enumerate(last) if number not in taken]
+    return [matches.get(stay) for stay in range(len(passages))], rest
 
 
 def content(decision: Decision) -> tuple[object, ...]:
@@ -76,110 +129,54 @@ def name(decision: Decision) -> str:
     return f"{decision.unit_id} revision {decision.revision} of passage {decision.passage_id[:8]}"
 
 
-def _first_wins(decisions: Iterable[Decision], faults: Faults) -> tuple[dict[str, Decision], int]:
-    """The decisions as a consumer keeps them, by decision_id; and how many came again."""
-    first: dict[str, Decision] = {}
-    repeats = 0
-    for decision in decisions:
-        kept = first.setdefault(decision.decision_id, decision)
-        if kept is decision:
-            continue
-        if content(kept) == content(decision):
-            repeats += 1
-        else:
-            faults.append(("conflicting", f"{name(decision)} was published with two contents"))
-    return first, repeats
-
-
-def _by_passage(decisions: Iterable[Decision]) -> dict[str, list[Decision]]:
-    """The revisions of each passage, ascending."""
-    revisions: dict[str, list[Decision]] = defaultdict(list)
-    for decision in decisions:
-        revisions[decision.passage_id].append(decision)
-    for chain in revisions.values():
-        chain.sort(key=lambda decision: decision.revision)
-    return revisions
-
-
-def _chain_faults(chain: Sequence[Decision]) -> Faults:
+def _chain_faults(chain: Sequence[Decision]) -> Iterator[Fault]:
     """A revision must supersede the one before it, on at least its evidence."""
-    faults: Faults = []
     if chain[0].revision != 1:
-        faults.append(("conflicting", f"{name(chain[0])} has none before it"))
+        yield "conflicting", f"{name(chain[0])} has none before it"
     for before, after in pairwise(chain):
         if after.revision == before.revision:
-            faults.append(("conflicting", f"{name(after)} was published under two decision_ids"))
+            yield "conflicting", f"{name(after)} was published under two decision_ids"
         elif after.revision > before.revision + 1 or after.supersedes != before.decision_id:
-            faults.append(("conflicting", f"{name(after)} does not supersede the one before"))
+            yield "conflicting", f"{name(after)} does not supersede the one before"
         if gone := evidence(before) - evidence(after):
-            faults.append(("conflicting", f"{name(after)} no longer has {min(gone)}"))
-    return faults
+            yield "conflicting", f"{name(after)} no longer has {min(gone)}"
 
 
-def _observation_faults(produced: Produced, found: Found, last: Sequence[Decision]) -> Faults:
+def _stay_faults(passage: ProducedPassage, chain: Sequence[Decision]) -> Iterator[Fault]:
+    """A stay must be decided for good, at first on all that had come in time."""
+    if not chain:
+        yield "lost", f"{passage.unit_id} was never decided"
+        return
+    last, settled = chain[-1], next((r for r in chain if r.status != "provisional"), None)
+    if settled is None:
+        yield "lost", f"{name(last)} is provisional and was never made final"
+    elif unused := passage.observations - evidence(settled):
+        yield "partial", f"{name(settled)} was first decided without {min(unused)}"
+    if set(last.missing) != passage.left_out:
+        said, truth = _words(last.missing), _words(passage.left_out)
+        yield "wrong_missing", f"{name(last)} misses {said}; it is {truth}"
+    for key in sorted(evidence(last) - passage.observations):
+        yield "unexpected", f"{name(last)} lists {key}, not sent for it in time"
+
+
+def _observation_faults(
+    produced: Produced, found: Found, last: Sequence[Decision]
+) -> Iterator[Fault]:
+    """An observation must be evidence of one passage, or late if it was sent too late."""
     uses = Counter(key for decision in last for key in evidence(decision))
     late = frozenset(found.late)
-    faults: Faults = [
-        ("conflicting", f"{key} is evidence of {count} passages")
-        for key, count in uses.items()
-        if count > 1
-    ]
     good = {key for passage in produced.passages for key in passage.observations}
+    for key in [key for key, count in uses.items() if count > 1]:
+        yield "conflicting", f"{key} is evidence of {uses[key]} passages"
     for key in sorted(good - uses.keys()):
         where = "in units.late, though sent in time" if key in late else "in no last revision"
-        faults.append(("lost", f"{key} is {where}"))
+        yield "lost", f"{key} is {where}"
     for key in sorted(late & uses.keys() & good):
-        faults.append(("unexpected", f"{key} is evidence, and in units.late too"))
+        yield "unexpected", f"{key} is evidence, and in units.late too"
     for key in sorted(late - good - produced.late):
-        faults.append(("unexpected", f"{key} is in units.late, but was never sent"))
+        yield "unexpected", f"{key} is in units.late, but was never sent"
     for key in sorted(produced.late - late):
-        faults.append(("lost", f"{key}, sent too late, is not in units.late"))
-    return faults
-
-
-def _damage_faults(produced: Produced, found: Found) -> Faults:
-    """Damaged records must be dead letters with their very bytes."""
-    gone = Counter(produced.damaged) - Counter(found.dead_letters)
-    return [
-        ("lost", f"a damaged record of {record.topic} with key {record.key!r} is no dead letter")
-        for record in gone.elements()
-    ]
-
-
-def _report(
-    produced: Produced,
-    found: Found,
-    decisions: Iterable[Decision],
-    repeats: int,
-    matches: Sequence[Decision | None],
-    faults: Faults,
-) -> AuditReport:
-    decisions = list(decisions)
-    status = Counter(decision.status for decision in decisions)
-    kinds: Mapping[str, int] = Counter(kind for kind, _ in faults)
-    examples: dict[str, tuple[str, ...]] = {
-        kind: tuple(case for other, case in faults if other == kind)[:EXAMPLES] for kind in kinds
-    }
-    return AuditReport(
-        passages=len({decision.passage_id for decision in decisions}),
-        decisions=len(decisions),
-        provisional=status["provisional"],
-        final=status["final"],
-        amended=status["amended"],
-        late=len(found.late),
-        dead_letters=len(found.dead_letters),
-        repeats=repeats,
-        lost=kinds.get("lost", 0),
-        conflicting=kinds.get("conflicting", 0),
-        wrong_missing=kinds.get("wrong_missing", 0),
-        partial=kinds.get("partial", 0),
-        unexpected=kinds.get("unexpected", 0),
-        examples=examples,
-        outcomes=tuple(
-            Outcome(passage, decision)
-            for passage, decision in zip(produced.passages, matches, strict=True)
-        ),
-    )
+        yield "lost", f"{key}, sent too late, is not in units.late"
 
 
 def _words(modalities: Iterable[str]) -> str:

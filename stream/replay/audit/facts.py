@@ -72,6 +72,9 @@ class Outcome(NamedTuple):
     """None: never decided."""
 
 
+FAULTS = ("lost", "conflicting", "wrong_missing", "partial", "unexpected")
+
+
 @dataclass(frozen=True, slots=True)
 class AuditReport:
     """What the comparison found; every count of a fault has examples."""
@@ -114,5 +117,4 @@ class AuditReport:
     @property
     def faults(self) -> dict[str, int]:
         """The kinds of faults that occurred, with their counts."""
-        names = ("lost", "conflicting", "wrong_missing", "partial", "unexpected")
-        return {name: getattr(self, name) for name in names if getattr(self, name)}
+        return {kind: getattr(self, kind) for kind in FAULTS if getattr(self, kind)}

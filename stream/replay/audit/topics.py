@@ -2,17 +2,15 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from schemas import headers
 from schemas.errors import RecordError
 from schemas.feature_record import FeatureRecord, decode_feature_record
-from stream.kafka.connection import client_options, connecting, stop_client
 from stream.kafka.memory import our_decision
-from stream.kafka.tail import read_to_end
+from stream.kafka.tail import read_to_end, reading
 from stream.kafka.topics import Topics
 from stream.replay.audit.compare import compare
 from stream.replay.audit.facts import AuditReport, Damaged, Found, ObservationKey, Produced
@@ -37,42 +35,26 @@ async def read_topics(settings: Settings) -> Found:
     """Returns what lies on the outgoing topics of a line."""
     topics = Topics.of(settings)
     by_topic: dict[str, list[Any]] = defaultdict(list)
-    async for record in _records(settings, (topics.decisions, topics.late, topics.dead_letter)):
-        by_topic[record.topic].append(record)
-    # A worker that was killed may have written the same late record or dead letter twice.
-    late = {feature.origin: feature for each in by_topic[topics.late] if (feature := _late(each))}
-    dead = {_origin(topics, record): record for record in by_topic[topics.dead_letter]}
-    return Found(
-        decisions=[d for record in by_topic[topics.decisions] if (d := our_decision(record))],
-        late=[ObservationKey(f.unit_id, f.modality, f.observation_id) for f in late.values()],
-        dead_letters=[_as_received(record) for record in dead.values()],
-    )
-
-
-async def _records(settings: Settings, names: Sequence[str]) -> AsyncIterator[Any]:
-    consumer = AIOKafkaConsumer(
-        **client_options(settings), enable_auto_commit=False, auto_offset_reset="earliest"
-    )
-    try:
-        async with connecting(settings.bootstrap_servers):
-            await consumer.start()
+    async with reading(settings) as consumer:
+        # The list of all topics: asked for one by name, a broker may make it.
+        metadata = await consumer._client.fetch_all_metadata()
         partitions = [
             TopicPartition(name, number)
-            for name in names
-            for number in await _partitions(consumer, name)
+            for name in (topics.decisions, topics.late, topics.dead_letter)
+            for number in sorted(metadata.partitions_for_topic(name) or ())
         ]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         async for record in read_to_end(consumer, partitions):
-            yield record
-    finally:
-        await stop_client(consumer)
-
-
-async def _partitions(consumer: AIOKafkaConsumer, name: str) -> list[int]:
-    # The list of all topics: asked for one by name, a broker may make it.
-    metadata = await consumer._client.fetch_all_metadata()
-    return sorted(metadata.partitions_for_topic(name) or ())
+            by_topic[record.topic].append(record)
+    # A worker that was killed may have written the same late record or dead letter twice.
+    late = {feature.origin: feature for each in by_topic[topics.late] if (feature := _late(each))}
+    dead = dict(_buried(topics, record) for record in by_topic[topics.dead_letter])
+    return Found(
+        decisions=[d for record in by_topic[topics.decisions] if (d := our_decision(record))],
+        late=[ObservationKey(f.unit_id, f.modality, f.observation_id) for f in late.values()],
+        dead_letters=list(dead.values()),
+    )
 
 
 def _late(record: Any) -> FeatureRecord | None:
@@ -83,28 +65,19 @@ def _late(record: Any) -> FeatureRecord | None:
         return None
 
 
-def _origin(topics: Topics, record: Any) -> tuple[object, ...]:
-    """Returns what tells a dead letter from others: where the raw record lies.
+def _buried(topics: Topics, record: Any) -> tuple[tuple[object, ...], Damaged]:
+    """Returns where the raw record of a dead letter lies, and the record as it had been received.
 
     The decide stage buries feature records, of which a crash of the extract stage may have made
     several out of one raw record.
     """
+    found = dict(record.headers)  # of repeated ones the last: it may have been buried before
     names = (headers.ERROR_TOPIC, headers.ERROR_PARTITION, headers.ERROR_OFFSET)
-    topic, partition, offset = ((_header(record, name) or b"").decode() for name in names)
+    topic, partition, offset = ((found.get(name) or b"").decode() for name in names)
+    origin: tuple[object, ...] = (topic, int(partition or -1), int(offset or -1))
     if topic == topics.features:
         try:
-            return decode_feature_record(record.value or b"").origin
+            origin = decode_feature_record(record.value or b"").origin
         except RecordError:
             log.info("A dead letter of %s is no feature record", topic)
-    return topic, int(partition or -1), int(offset or -1)
-
-
-def _as_received(record: Any) -> Damaged:
-    nulled = _header(record, headers.NULL) is not None
-    topic = (_header(record, headers.ERROR_TOPIC) or b"").decode()
-    return Damaged(topic, record.key, None if nulled else record.value)
-
-
-def _header(record: Any, name: str) -> bytes | None:
-    # The last one: a record may have been a dead letter before.
-    return next((value for header, value in reversed(record.headers) if header == name), None)
+    return origin, Damaged(topic, record.key, None if headers.NULL in found else record.value)

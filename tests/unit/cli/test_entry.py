@@ -92,6 +92,14 @@ def test_no_broker_is_one_line(regrade, monkeypatch, command) -> None:
     assert f"no Kafka broker answers at {NOWHERE}" in ended.err
 
 
+def test_the_client_library_adds_no_line_of_its_own() -> None:
+    """Without pytest's handlers, its warnings and errors go to stderr."""
+    command = [sys.executable, "-m", "stream.cli", "topics", "check", "-b", NOWHERE]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"no Kafka broker answers at {NOWHERE} (" in done.stderr
+
+
 def test_a_wrong_setting_is_one_line(regrade) -> None:
     ended = regrade("topics", "check", "-b", "kafka")
     assert ended.code == 1

@@ -11,7 +11,8 @@ from PIL import Image
 
 from schemas.modality import Modality
 from schemas.observation import Acoustic, Battery, Spectral, Text, Thermal, Visual
-from stream.cli.files import FileProblem, read_file
+from stream.cli.files import read_file
+from stream.errors import FileProblem
 
 SPECTRUM = [(900.0 + 10 * i, 0.1 * i) for i in range(12)]
 
@@ -188,7 +189,7 @@ WRONG = [
     ("s.csv", "", None, "the table is empty"),
     ("s.csv", "nm,y\n", None, "a heading and no rows"),
     ("s.csv", "nm,y\n1,2\n3\n", None, "row 2 has 1 cells"),
-    ("s.csv", "nm,y\n1,high\n", None, "row 1, column 2: 'high' is no number"),
+    ("s.csv", "nm,y\n1,high\n", None, "row 1: could not convert string to float: 'high'"),
     ("s.csv", "nm,y\n1,2\n2,3\n", None, "at least 8 points"),
     ("s.csv", b"\xff\xfe1,2", None, "not UTF-8"),
     ("s.csv", "1,2,3\n", "spectral", "two columns"),

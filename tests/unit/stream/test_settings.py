@@ -21,11 +21,11 @@ from stream.settings import (
 
 
 def sources(settings: Settings) -> dict[str, str]:
-    return {one.name: one.source for one in effective(settings)}
+    return {name: source for name, (_, source) in effective(settings).items()}
 
 
 def values(settings: Settings) -> dict[str, object]:
-    return {one.name: one.value for one in effective(settings)}
+    return {name: value for name, (value, _) in effective(settings).items()}
 
 
 @pytest.fixture
@@ -233,8 +233,6 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
 
 def test_durations_in_milliseconds() -> None:
-    settings = Settings(window=45.5, grace=0, provisional_after=1.25)
+    settings = Settings(window=45.5, grace=0)
     assert (settings.window_ms, settings.grace_ms) == (45_500, 0)
-    assert settings.provisional_after_ms == 1250
-    assert Settings().provisional_after_ms is None
     assert ms(0.0001) == 1
