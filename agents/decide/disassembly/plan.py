@@ -42,7 +42,7 @@ def plan_disassembly(
     chosen = _uncovered(family, wanted)
     if goal is Goal.VALUE:
         rest = {name: worth for name, worth in cents.items() if name not in chosen}
-        chosen = chosen | maximum_weight_closure(rest, family.after)
+        chosen = chosen | maximum_weight_closure(rest, family.way_to)
     order = _order(family, chosen, hazardous, cents)
     return Disassembly(
         steps=[
@@ -93,4 +93,4 @@ def _order(
 
 def _pace(family: Family, way: list[str], cents: dict[str, int]) -> float:
     """Hundredths of the currency for each second."""
-    return sum(cents[name] for name in way) / sum(family.parts[name].labour_s for name in way)
+    return sum(cents[name] for name in way) / sum(family.labour[name] for name in way)
