@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from agents.decide.disassembly.closure import maximum_weight_closure
 from agents.decide.disassembly.table import CENTS, DisassemblyTable, Family, Goal
 from agents.distiller.prediction import Prediction
-from schemas.decision import Disassembly, Option, RemovalStep
+from schemas.decision import Disassembly, Option
 
 NOTHING = Disassembly(steps=[], expected_value=0.0)
 
@@ -44,19 +44,21 @@ def plan_disassembly(
         rest = {name: worth for name, worth in cents.items() if name not in chosen}
         chosen = chosen | maximum_weight_closure(rest, family.way_to)
     order = _order(family, chosen, hazardous, cents)
-    return Disassembly(
-        steps=[
-            RemovalStep(
-                part=name,
-                after=family.parts[name].after,
-                expected_value=cents[name] / CENTS,
-                labour_s=family.parts[name].labour_s,
-                hazardous=name in hazardous,
-                put_back=name in put_back,
-            )
-            for name in order
-        ],
-        expected_value=sum(cents[name] for name in order) / CENTS,
+    return Disassembly.model_validate(
+        {
+            "steps": [
+                {
+                    "part": name,
+                    "after": family.after[name],
+                    "expected_value": cents[name] / CENTS,
+                    "labour_s": family.labour[name],
+                    "hazardous": name in hazardous,
+                    "put_back": name in put_back,
+                }
+                for name in order
+            ],
+            "expected_value": sum(cents[name] for name in order) / CENTS,
+        }
     )
 
 
