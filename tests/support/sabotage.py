@@ -78,7 +78,7 @@ def extract_step_exits() -> None:
 def decide_step() -> None:
     from agents.decide.step import DecideStep
 
-    _break(DecideStep, "step", _raise)
+    _break(DecideStep, "_join", _raise)
 
 
 def model_encodes() -> None:
