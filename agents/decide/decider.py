@@ -44,7 +44,7 @@ class Decider:
                 continue
             features = np.stack([records[slot].features for slot in slots], dtype=np.float64)
             encoded = distiller.encode_features(modality, features)
-            finite = np.isfinite(encoded).all(axis=1).tolist()
+            finite = np.logical_and.reduce(np.isfinite(encoded), axis=1)
             for slot, row, usable in zip(slots, encoded, finite, strict=True):
                 results[slot] = row if usable else UnusablePayload("its encoding is not finite")
         return [result for result in results if result is not None]
