@@ -27,9 +27,9 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.limits import Limits
-from stream.demo.worker_log import Work, all_gone_on, all_read, input_partitions
 from stream.kafka.topics import Topics, check_topics
 from stream.settings import CONFIG_VARIABLE, PREFIX, Settings
+from support.worker_log import Work, all_gone_on, all_read, input_partitions
 
 TAIL = 60
 """Lines of a log that a failure shows."""
