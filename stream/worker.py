@@ -25,8 +25,12 @@ def run_worker(settings: Settings, stages: Collection[StageName] = ("extract", "
     Raises:
         BrokerUnreachable: no broker answers.
         TopicError: the topics are not as the line needs them.
-        RegradeError: the weights or tables that the decide stage is to use cannot be used.
+        WeightsError, PlantTableError, BackendError: what the decide stage needs cannot be used.
     """
+    if "decide" in stages:
+        # What a plant supplies itself is told of in one line, before any process has begun. Torch's
+        # threads would not outlive the fork, so it has one.
+        load_decider(settings.model_copy(update={"torch_threads": 1}))
     _ = asyncio.run(check_topics(settings)).homes  # raises the first problem, in one line
     homes = SharedHomes()
     works = [
@@ -37,8 +41,6 @@ def run_worker(settings: Settings, stages: Collection[StageName] = ("extract", "
 
 
 def _run(settings: Settings, stage: StageName, homes: SharedHomes, number: int) -> int:
-    if stage == "decide":
-        load_decider(settings)  # what a plant supplies itself: Faust's errors are tracebacks
     metrics = Metrics()
     serve_metrics(settings, metrics, number)
     return run(settings, lambda: APPS[stage](settings, metrics, homes))

@@ -31,8 +31,8 @@ def worker(
     """Extract, join, distil and decide, until SIGTERM or Ctrl-C; what is in flight is finished.
 
     Start as many as you like: the workers of a group share the partitions. Each stage has a
-    process of its own, which this one looks after. The extract stage may be scaled by itself. `faust -A stream.app:extract worker` and `faust -A stream.app:decide
-    worker` work too.
+    process of its own, which this one looks after. The extract stage may be scaled by itself.
+    `faust -A stream.app:extract worker` and `faust -A stream.app:decide worker` work too.
     """
     from stream.settings import Settings
     from stream.worker import run_worker
