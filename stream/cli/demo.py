@@ -23,16 +23,16 @@ def demo(
     that compares what was sent with what was decided; exit code 1 if that finds any fault. With
     --json the last line on stdout is the summary as one JSON object.
     """
+    from agents.lab.simulator import LinePlan
     from stream.cli.output import err, out, result
     from stream.cli.signals import until_terminated
-    from stream.demo.demo import DemoPlan, run_demo
-    from stream.demo.screen import screen_on
-    from stream.demo.summary import as_dict, show
+    from stream.demo.demo import TIMING, run_demo
+    from stream.demo.summary import show
 
     console = err() if as_json else out()
-    plan = DemoPlan(units, rate, seed, workers)
-    outcome = asyncio.run(until_terminated(run_demo(plan, screen_on(console))))
-    show(outcome, console)
+    plan = LinePlan(units, seed, 0, rate, TIMING)
+    found = asyncio.run(until_terminated(run_demo(plan, workers, console)))
+    show(found, console)
     if as_json:
-        result(as_dict(outcome))
-    return 0 if outcome.ok else 1
+        result(found)
+    return 0 if found["ok"] else 1

@@ -1,17 +1,13 @@
 """`regrade simulate`: stations that do not exist, sending to a cluster that does."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+import time
+from itertools import chain
+from typing import Annotated
 
 import typer
 
 from stream.cli.options import Bootstrap, Json, Prefix
-
-if TYPE_CHECKING:
-    from agents.lab.simulator import LinePlan
-    from stream.demo.line import Line
-    from stream.demo.tally import Tally
-    from stream.settings import Settings
 
 
 def simulate(
@@ -50,83 +46,49 @@ def simulate(
     The same seed gives the same laptops and the same faults. Everything that was sent has been
     confirmed by the broker when the command ends well.
     """
-    from stream.demo.tally import Tally
+    from rich.progress import MofNCompleteColumn, Progress
+
+    from agents.lab.simulator import LinePlan, LineTiming
+    from stream.cli.output import err, result
+    from stream.cli.signals import until_terminated
+    from stream.demo.line import Line
+    from stream.demo.send import send_line
+    from stream.kafka.topics import Topics
     from stream.settings import Settings
 
     settings = Settings.load(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
-    from agents.lab.simulator import LinePlan, LineTiming
-
     timing = LineTiming(dropout, span, max_delay, duplicates)
     # A second stay must be a stay of its own.
     after = settings.window + settings.grace + span + max_delay
-    line = _line(
-        settings,
-        LinePlan(units, seed, _now_ms(), rate, timing, returns, after, prefix),
-        foreign_keys,
-        damaged,
-        late,
-    )
-    tally = Tally(total=line.total, passages=len(line.passages))
-    from stream.cli.signals import until_terminated
+    now_ms = time.time_ns() // 1_000_000
+    plan = LinePlan(units, seed, now_ms, rate, timing, returns, after, prefix)
+    retired_ms = settings.window_ms + settings.grace_ms + settings.max_out_of_orderness_ms
+    late_by_ms = max(2 * retired_ms, 600_000)
+    line = Line(plan, Topics.of(settings), foreign_keys, damaged, late, late_by_ms)
 
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    progress = Progress(*columns, console=err(), disable=as_json)
+    bar = progress.add_task("records sent", total=line.total)
+    items = chain(line.timely(), line.overdue)
+    sending = send_line(settings, items, lambda *_: progress.advance(bar))
     try:
-        asyncio.run(until_terminated(_send(settings, line, tally, quiet=as_json)))
+        with progress:
+            asyncio.run(until_terminated(sending))
     finally:
-        _summarise(line, tally, as_json)
+        sent = int(progress.tasks[0].completed)
+        if as_json:
+            figures = {
+                "records": sent,
+                "of": line.total,
+                "units": units,
+                "passages": len(line.passages),
+                "observations": sum(len(stay.observations) for stay in line.passages),
+                "damaged": damaged,
+                "late": late,
+                "foreign_stations": sorted(line.foreign_sources),
+            }
+            result(figures)
+        else:
+            stopped = "" if sent == line.total else ", then it was stopped"
+            typer.echo(f"{sent} of {line.total} records were sent{stopped}.")
     return 0
-
-
-def _line(
-    settings: "Settings", plan: "LinePlan", foreign: float, damaged: int, late: int
-) -> "Line":
-    from stream.demo.line import Line
-    from stream.kafka.topics import Topics
-
-    horizon = settings.window_ms + settings.grace_ms + settings.max_out_of_orderness_ms
-    return Line(
-        plan, Topics.of(settings), foreign, damaged, late, late_by_ms=max(2 * horizon, 600_000)
-    )
-
-
-async def _send(settings: "Settings", line: "Line", tally: "Tally", *, quiet: bool) -> None:
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    from stream.cli.output import err
-    from stream.demo.sender import LineSender
-
-    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err(), disable=quiet) as progress:
-        bar = progress.add_task("records sent", total=line.total)
-        async with LineSender(settings, line.foreign_sources) as sender:
-
-            def on_sent(item: object, at: float) -> None:
-                tally.note_sent(item, at)  # type: ignore[arg-type]
-                progress.update(bar, completed=tally.sent)
-
-            await sender.run(line.items(), on_sent)
-
-
-def _summarise(line: "Line", tally: "Tally", as_json: bool) -> None:
-    from stream.cli.output import result
-
-    figures = {
-        "records": tally.sent,
-        "of": line.total,
-        "units": len(tally.stays),
-        "passages": len(line.passages),
-        "observations": sum(len(stay.sent) for stay in tally.stays.values()),
-        "damaged": len(line.produced.damaged),
-        "late": len(line.produced.late),
-        "foreign_stations": sorted(line.foreign_sources),
-    }
-    if as_json:
-        result(figures)
-        return
-    whole = "" if tally.sent == line.total else f" of {line.total}, then it was stopped"
-    typer.echo(f"{tally.sent} records of {len(tally.stays)} units were sent{whole}.")
-
-
-def _now_ms() -> int:
-    import time
-
-    return time.time_ns() // 1_000_000

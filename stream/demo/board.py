@@ -1,94 +1,46 @@
 """The live board: one picture of a tally."""
 
+from collections import Counter
+
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from schemas.decision import Option
-from schemas.modality import MODALITIES
-from stream.demo.tally import Tally, percentile
-from stream.demo.words import bar, duration, finding, seen
+from stream.demo.tally import Tally, percentiles
+from stream.demo.words import finding, seen
 
-BAR = 16
-WIDE = 40
-COLOURS = {
-    Option.RESELL: "green",
-    Option.REFURBISH: "cyan",
-    Option.REMANUFACTURE: "blue",
-    Option.HARVEST: "magenta",
-    Option.RECYCLE: "yellow",
-    Option.HAZARDOUS: "red",
-}
+LATEST = 6  # decisions that are shown
+COLOURS = dict(zip(Option, ("green", "cyan", "blue", "magenta", "yellow", "red"), strict=True))
 
 
 def board(title: str, tally: Tally) -> RenderableType:
-    """The board at this moment."""
-    middle = Table.grid(expand=True, padding=(0, 1))
-    for _ in range(3):
-        middle.add_column(ratio=1)
-    middle.add_row(
-        Panel(_in_flight(tally), title="on the line, undecided"),
-        Panel(_options(tally), title="decisions by option"),
-        Panel(_figures(tally), title="delivery"),
+    """Returns the board at this moment."""
+    progress, options = Table.grid(padding=(0, 1)), Table.grid(padding=(0, 1))
+    decided = list(tally.decided.values())
+    counts = Counter(decision.routing.option for decision in decided)
+    bars = ("sent", tally.sent, tally.records), ("decided", len(decided), tally.units)
+    for label, done, total in bars:
+        progress.add_row(label, ProgressBar(max(total, 1), done, width=40), f"{done} of {total}")
+    for option, colour in COLOURS.items():
+        bar = ProgressBar(max([1, *counts.values()]), counts[option], width=16)
+        bar.complete_style = bar.finished_style = colour
+        options.add_row(option.value, str(counts[option]), bar)
+    p50, p99 = percentiles(tally.reactions).values()
+    figures = (
+        f"on the line, undecided: {max(len(tally.seen) - len(decided), 0)}\n"
+        f"last seen to decided:\n  p50 {p50 or '-'} ms\n  p99 {p99 or '-'} ms\n"
+        f"late: {tally.late}\ndead letters: {tally.dead_letters}"
     )
-    latest = Panel(_latest(tally), title="latest decisions")
-    return Panel(Group(_progress(tally), middle, latest), title=title, border_style="bold")
-
-
-def _progress(tally: Tally) -> RenderableType:
-    grid = Table.grid(padding=(0, 1))
-    for label, done, total in (
-        ("sent", tally.sent, tally.total),
-        ("decided", tally.decided, tally.passages),
-    ):
-        share = done / total if total else 0.0
-        grid.add_row(label, Text(bar(share, WIDE).ljust(WIDE, "·")), f"{done} of {total}")
-    return grid
-
-
-def _in_flight(tally: Tally) -> RenderableType:
-    counts = tally.in_flight
-    most = max(counts.values(), default=1)
-    grid = Table.grid(padding=(0, 1))
-    for number in range(1, len(MODALITIES) + 1):
-        share = counts[number] / most
-        grid.add_row(f"{number} of {len(MODALITIES)} seen", str(counts[number]), bar(share, BAR))
-    return grid
-
-
-def _options(tally: Tally) -> RenderableType:
-    counts = tally.options
-    most = max(counts.values(), default=1)
-    grid = Table.grid(padding=(0, 1))
-    for option in Option:
-        count = counts[option.value]
-        grid.add_row(option.value, str(count), Text(bar(count / most, BAR), COLOURS[option]))
-    return grid
-
-
-def _figures(tally: Tally) -> RenderableType:
-    grid = Table.grid(padding=(0, 2))
-    p50, p99 = (duration(percentile(tally.reactions, percent)) for percent in (50, 99))
-    grid.add_row("last seen to decided, p50", p50)
-    grid.add_row("p99", p99)
-    grid.add_row("amended", str(tally.amended))
-    grid.add_row("late", str(tally.late))
-    grid.add_row("dead letters", str(tally.dead_letters))
-    return grid
-
-
-def _latest(tally: Tally) -> RenderableType:
-    grid = Table.grid(padding=(0, 2), expand=True)
-    grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True)
-    grid.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
-    grid.add_column(ratio=2, no_wrap=True, overflow="ellipsis", style="dim")
-    for decision in reversed(tally.latest):
+    latest = Text(overflow="ellipsis", no_wrap=True)
+    for decision in decided[: -LATEST - 1 : -1]:
         option = decision.routing.option
-        grid.add_row(
-            decision.unit_id, Text(option.value, COLOURS[option]), finding(decision), seen(decision)
-        )
-    for _ in range((tally.latest.maxlen or 0) - len(tally.latest)):
-        grid.add_row("")
-    return grid
+        latest.append(f"{decision.unit_id}  ").append(f"{option.value:<13}", COLOURS[option])
+        latest.append(f"  {finding(decision)}; {seen(decision)}\n")
+    latest.append("\n" * (LATEST - len(decided)))
+    panels = Panel(options, title="decisions by option"), Panel(figures, title="delivery")
+    body = Group(progress, Columns(panels), Panel(latest, title="latest decisions"))
+    return Panel(body, title=title, border_style="bold")

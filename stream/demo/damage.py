@@ -1,7 +1,7 @@
 """Records that nobody can use, each broken in its own way: what dead letters are for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agents.lab.simulator import simulate_unit
 from schemas.codec import encode
@@ -12,70 +12,27 @@ FIRST_INDEX = 9_000_000
 """Of their units in the simulated population, far from those that cross the line."""
 DAY_MS = 86_400_000
 
-
-@dataclass(frozen=True, slots=True)
-class DamagedRecord:
-    """What a broken station sends."""
-
-    modality: Modality
-    """Whose topic it goes to."""
-    key: bytes
-    value: bytes
-    what: str
-    """What is wrong with it."""
-
-
-def damaged_record(seed: int, number: int, sent_at: int) -> DamagedRecord:
-    """The damaged record `number` of a line; no two are equal.
-
-    Args:
-        sent_at: ms since 1970 UTC; one kind of damage is a clock ahead of it.
-    """
-    what, modality, spoil = KINDS[number % len(KINDS)]
-    unit = simulate_unit(seed, FIRST_INDEX + number, prefix="BAD")
-    observation = Observation(
-        unit_id=unit.unit_id,
-        observation_id=f"{unit.unit_id}/{modality}",
-        captured_at=sent_at,
-        source="broken-1",
-        payload=unit.payload(modality),
-    )
-    return DamagedRecord(modality, unit.unit_id.encode(), spoil(observation), what)
-
-
-def _truncated(observation: Observation) -> bytes:
-    value = encode(observation)
-    return value[: len(value) * 2 // 3]
-
-
-def _not_a_number(observation: Observation) -> bytes:
+KINDS: tuple[tuple[Modality, Callable[[Observation], bytes]], ...] = (
+    # Cut short.
+    (Modality.VISUAL, lambda seen: encode(seen)[:-100]),
+    # A clock one day ahead.
+    (Modality.ACOUSTIC, lambda seen: encode(replace(seen, captured_at=seen.captured_at + DAY_MS))),
     # `NaN` is no JSON, though Python's own writer makes it.
-    return b'{"unit_id": "%s", "celsius": [NaN]}' % observation.unit_id.encode()
-
-
-def _missing_fields(observation: Observation) -> bytes:
-    return b'{"unit_id": "%s"}' % observation.unit_id.encode()
-
-
-def _unknown_encoding(observation: Observation) -> bytes:
-    return b"<unit>" + observation.unit_id.encode() + b"</unit>"
-
-
-def _future(observation: Observation) -> bytes:
-    return encode(replace(observation, captured_at=observation.captured_at + DAY_MS))
-
-
-def _wrong_schema(observation: Observation) -> bytes:
-    value = bytearray(encode(observation))
-    value[2] ^= 0xFF  # the first byte of the schema's fingerprint
-    return bytes(value)
-
-
-KINDS: tuple[tuple[str, Modality, Callable[[Observation], bytes]], ...] = (
-    ("truncated", Modality.VISUAL, _truncated),
-    ("a clock one day ahead", Modality.ACOUSTIC, _future),
-    ("not a number", Modality.THERMAL, _not_a_number),
-    ("another encoding", Modality.TEXT, _unknown_encoding),
-    ("an unknown schema", Modality.BATTERY, _wrong_schema),
-    ("fields missing", Modality.SPECTRAL, _missing_fields),
+    (Modality.THERMAL, lambda seen: f'{{"unit_id": "{seen.unit_id}", "celsius": [NaN]}}'.encode()),
+    # Another encoding.
+    (Modality.TEXT, lambda seen: f"<unit>{seen.unit_id}</unit>".encode()),
+    # The fingerprint of no schema.
+    (Modality.BATTERY, lambda seen: encode(seen)[:2] + bytes(8) + encode(seen)[10:]),
+    # Fields are missing.
+    (Modality.SPECTRAL, lambda seen: f'{{"unit_id": "{seen.unit_id}"}}'.encode()),
 )
+"""Whose topic a kind goes to, and what a broken station of it makes of an observation."""
+
+
+def damaged_record(seed: int, number: int, sent_at_ms: int) -> tuple[Modality, str, bytes]:
+    """Returns modality, unit_id and value of the damaged record `number`; no two are equal."""
+    modality, spoil = KINDS[number % len(KINDS)]
+    unit = simulate_unit(seed, FIRST_INDEX + number, prefix="BAD")
+    name = f"{unit.unit_id}/{modality}"
+    seen = Observation(unit.unit_id, name, sent_at_ms, "broken-1", unit.payload(modality))
+    return modality, unit.unit_id, spoil(seen)

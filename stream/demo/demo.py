@@ -1,217 +1,155 @@
 """`regrade demo`: a broker, topics, workers and stations of its own; then the audit."""
 
 import asyncio
-import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
 
 from agents.lab.simulator import LinePlan, LineTiming
 from schemas.modality import MODALITIES
-from stream.demo.line import Item, Line
-from stream.demo.sender import LineSender
+from stream.demo.board import board
+from stream.demo.line import Line
+from stream.demo.send import send_line
+from stream.demo.summary import summary
 from stream.demo.tally import Tally
-from stream.demo.watch import watching
-from stream.demo.workers import Workers
+from stream.demo.workers import check, start_worker, stop, until_ready
 from stream.errors import EmbeddedBrokerError
+from stream.kafka.child import Child
 from stream.kafka.embedded import EmbeddedBroker
-from stream.kafka.topics import Topics, check_topics, create_topics
-from stream.replay.audit import AuditReport, audit
+from stream.kafka.topics import Topics, create_topics
+from stream.replay.audit import audit
 from stream.settings import Settings
 
-WINDOW, GRACE, IDLE_TIMEOUT = 8.0, 4.0, 2.0
-"""Shorter than a plant's, so that nobody has to wait a minute for the last unit."""
+WINDOW = 8.0
+"""Like all that follows shorter than a plant's, so that nobody waits a minute for the last unit."""
+OVERRIDES: dict[str, Any] = {
+    "window": WINDOW,
+    "max_clock_skew": WINDOW,
+    "grace": 4.0,
+    "idle_timeout": 2.0,
+    # What a plant sets, its policy and its weights for instance, holds here too; what would lead
+    # the demo to the plant's cluster does not.
+    "security_protocol": "PLAINTEXT",
+    "topic_prefix": "",
+    "group": "regrade-demo",
+    "replication_factor": 1,
+    "modalities": ",".join(MODALITIES),
+    "log_level": "INFO",
+}
 TIMING = LineTiming(dropout=0.15, span_s=4.0, max_delay_s=1.0, duplicates=0.03)
 FOREIGN, DAMAGED, LATE = 0.2, 6, 3
-HEAD_START_MS = 300
-LEEWAY = 30.0
-"""Seconds that the last decision may be overdue before the demo gives up on it."""
-TICK = 0.1
+PATIENCE = 40.0
+"""Seconds after which the demo gives up on the last decision."""
+FRAME = 0.25
+"""Seconds between two pictures of the board."""
 
 
-@dataclass(frozen=True, slots=True)
-class DemoPlan:
-    """What was asked for."""
+async def run_demo(plan: LinePlan, count: int, console: Console) -> dict[str, Any]:
+    """Runs `plan`, from an empty broker to the audit, with `count` workers; returns its summary.
 
-    units: int
-    rate: float
-    seed: int
-    workers: int
-
-
-@dataclass(frozen=True, slots=True)
-class DemoResult:
-    """What came of it."""
-
-    plan: DemoPlan
-    line: Line
-    tally: Tally
-    report: AuditReport
-    worker_faults: tuple[str, ...]
-    seconds: float
-
-    @property
-    def ok(self) -> bool:
-        return self.report.ok and not self.worker_faults
-
-
-class Screen(Protocol):
-    """Where a run is shown."""
-
-    def step(self, text: str) -> None:
-        """Something has been set up."""
-
-    def showing(self, plan: DemoPlan, tally: Tally) -> contextlib.AbstractContextManager[Any]:
-        """Show the tally as it changes, within the block."""
-
-
-async def run_demo(plan: DemoPlan, screen: Screen) -> DemoResult:
-    """Run the main job once, from an empty broker to the audit.
-
-    Whatever happens, broker and workers have ended when it returns, and its folder is gone unless
-    something failed: then it stays, for its logs.
+    The plan starts when the workers are ready, whatever it says. Whatever happens, broker and
+    workers have ended in the end, and their folder is gone unless something failed: then it stays,
+    for its logs.
 
     Raises:
         RegradeError: the broker or a worker failed.
     """
     started = time.monotonic()
-    async with contextlib.AsyncExitStack() as stack:
-        folder = stack.enter_context(_scratch(screen))
-        log_path = folder.path / "broker.log"
-        broker = await stack.enter_async_context(EmbeddedBroker(log_path=log_path))
-        settings, overrides = demo_settings(broker.bootstrap)
+    found: dict[str, Any] = {}
+    folder = Path(tempfile.mkdtemp(prefix="regrade-demo-"))
+
+    def tidy(kind: type[BaseException] | None, *_: object) -> None:
+        if found.get("ok") or kind is asyncio.CancelledError:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            console.out(f"The logs of broker and workers stay in {folder}.")
+
+    async with AsyncExitStack() as stack:
+        stack.push(tidy)
+        broker = EmbeddedBroker(log_path=folder / "broker.log")
+        await stack.enter_async_context(broker)
+        overrides = OVERRIDES | {"bootstrap_servers": broker.bootstrap}
+        settings = Settings.load(**overrides)
+        if settings.metrics_port is not None:
+            overrides["metrics_port"] = 0  # a free one for each worker
         await create_topics(settings)
-        topics = await check_topics(settings)
-        screen.step(f"An embedded broker answers at {broker.bootstrap}; its topics are there.")
+        console.out(f"An embedded broker answers at {broker.bootstrap}; its topics are there.")
+        workers = [start_worker(overrides, folder, f"worker-{n + 1}") for n in range(count)]
+        for worker in workers:
+            stack.callback(worker.stop, 0)
+        await until_ready(workers, settings.partitions)
+        console.out(f"Workers at work: {count}. The stations begin.")
 
-        workers = Workers(plan.workers, settings, overrides, folder.path)
-        stack.callback(workers.kill)
-        workers.start()
-        await workers.wait_until_ready(topics)
-        screen.step(f"{_workers(plan.workers)}: every partition has its owner.")
-
-        line = demo_line(plan, settings, round(time.time() * 1000) + HEAD_START_MS)
-        tally = Tally(total=line.total, passages=len(line.passages))
-        async with watching(settings, tally), LineSender(settings, line.foreign_sources) as sender:
-            with screen.showing(plan, tally):
-                await _supervised(sender, line, tally, workers, broker, settings)
-            # The topics are complete only when nobody writes to them any more.
-            faults = await workers.stop()
-        screen.step("The workers have ended; the audit reads the topics.")
+        plan = replace(plan, start_ms=round(time.time() * 1000))
+        # A partition whose units are all complete may not know how far event time has come.
+        late = LATE if any(stay.left_out for stay in plan.passages()) else 0
+        line = Line(plan, Topics.of(settings), FOREIGN, DAMAGED, late)
+        tally = Tally(line.total, plan.units)
+        picture = partial(board, f"Regrade: {plan.units} returned laptops, seed {plan.seed}", tally)
+        with Live(console=console, get_renderable=picture, auto_refresh=False) as live:
+            await _until_one_ends(
+                _cross(settings, line, tally),
+                tally.follow(settings),
+                _supervise(workers, broker, live),
+            )
+        if not console.is_terminal:
+            console.line()  # which the board leaves out
+        # The topics are complete only when nobody writes to them any more.
+        faults = await stop(workers, settings)
+        console.out("The workers have ended; the audit reads the topics.")
         report = await audit(settings, line.produced)
-        seconds = time.monotonic() - started
-        result = DemoResult(plan, line, tally, report, tuple(faults), seconds)
-        folder.keep = not result.ok
-        return result
+        found |= summary(line, tally, report, faults, time.monotonic() - started)
+    return found
 
 
-def demo_settings(bootstrap: str) -> tuple[Settings, dict[str, str]]:
-    """The demo's settings, and the same as variables for worker processes.
-
-    What a plant sets, its policy and its weights for instance, holds here too; what would lead
-    the demo to the plant's cluster does not.
-    """
-    overrides: Mapping[str, Any] = {
-        "bootstrap_servers": bootstrap,
-        "security_protocol": "PLAINTEXT",
-        "topic_prefix": "",
-        "group": "regrade-demo",
-        "replication_factor": 1,
-        "modalities": ",".join(MODALITIES),
-        "window": WINDOW,
-        "max_clock_skew": WINDOW,
-        "grace": GRACE,
-        "idle_timeout": IDLE_TIMEOUT,
-        "log_level": "INFO",
-    }
-    settings = Settings.load(**overrides)
-    variables = {name: str(value) for name, value in overrides.items()}
-    if settings.metrics_port is not None:
-        variables["metrics_port"] = "0"  # a free one for each
-    return settings, variables
-
-
-def demo_line(plan: DemoPlan, settings: Settings, start_ms: int) -> Line:
-    """What the demo's stations will send: the same for a seed, but for the start."""
-    line = LinePlan(plan.units, plan.seed, start_ms, plan.rate, TIMING)
-    # A partition whose units are all complete may not know how far event time has come.
-    late = LATE if any(stay.left_out for stay in line.passages()) else 0
-    return Line(line, Topics.of(settings), foreign=FOREIGN, damaged=DAMAGED, late=late)
-
-
-async def _supervised(
-    sender: LineSender,
-    line: Line,
-    tally: Tally,
-    workers: Workers,
-    broker: EmbeddedBroker,
-    settings: Settings,
-) -> None:
-    """Send it all and wait until all has been decided; a process's death ends the wait.
+async def _cross(settings: Settings, line: Line, tally: Tally) -> None:
+    """Sends it all, and waits until all has been decided.
 
     What is sent too late on purpose is sent when all else has been decided: before that, a worker
     that has just started may not know yet how far event time has come.
     """
-
-    async def send(items: Iterator[Item], done: Callable[[], bool]) -> None:
-        sending = asyncio.create_task(sender.run(items, tally.note_sent))
-        try:
-            while not sending.done():
-                _check(workers, broker)
-                await asyncio.wait([sending], timeout=TICK)
-            await sending
-            deadline = time.monotonic() + settings.window + settings.idle_timeout + LEEWAY
-            while not done() and time.monotonic() < deadline:
-                _check(workers, broker)
-                await asyncio.sleep(TICK)
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
-
-    await send(line.timely(), lambda: tally.decided >= tally.passages)
-    await send(iter(line.overdue), lambda: _complete(line, tally))
+    await send_line(settings, line.timely(), tally.note_sent)
+    await _patiently(lambda: len(tally.decided) >= tally.units)
+    await send_line(settings, iter(line.overdue), tally.note_sent)
+    await _patiently(lambda: tally.late >= line.late and tally.dead_letters >= line.damaged)
 
 
-def _check(workers: Workers, broker: EmbeddedBroker) -> None:
-    if broker.pid is None:
-        raise EmbeddedBrokerError("the embedded broker ended by itself; has somebody killed it?")
-    workers.check()
+async def _patiently(done: Callable[[], bool]) -> None:
+    """Waits for it, though not for ever: then the audit says what is missing."""
+    deadline = time.monotonic() + PATIENCE
+    while not done() and time.monotonic() < deadline:  # noqa: ASYNC110 (nobody tells of counts)
+        await asyncio.sleep(0.1)
 
 
-def _complete(line: Line, tally: Tally) -> bool:
-    """Whether all that was planned has come out; what then is right, the audit says."""
-    return (
-        tally.decided >= tally.passages
-        and tally.dead_letters >= len(line.produced.damaged)
-        and tally.late >= len(line.produced.late)
-    )
+async def _supervise(workers: Sequence[Child], broker: EmbeddedBroker, live: Live) -> None:
+    """Shows the board until a process ends that should not."""
+    while True:
+        check(workers)
+        if broker.pid is None:
+            raise EmbeddedBrokerError(
+                "the embedded broker ended by itself; has somebody killed it?"
+            )
+        live.refresh()
+        await asyncio.sleep(FRAME)
 
 
-@dataclass(slots=True)
-class _Scratch:
-    path: Path
-    keep: bool = False
-
-
-@contextlib.contextmanager
-def _scratch(screen: Screen) -> Iterator[_Scratch]:
-    """A temporary folder that outlives a failure, for the logs in it."""
-    folder = _Scratch(Path(tempfile.mkdtemp(prefix="regrade-demo-")))
+async def _until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
+    """Runs them side by side; the first that ends, well or not, ends the others."""
+    tasks = [asyncio.create_task(work) for work in works]
     try:
-        yield folder
-    except Exception:
-        folder.keep = True
-        raise
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
-        if folder.keep:
-            screen.step(f"The logs of broker and workers stay in {folder.path}.")
-        else:
-            shutil.rmtree(folder.path, ignore_errors=True)
-
-
-def _workers(count: int) -> str:
-    return "One worker is at work" if count == 1 else f"{count} workers are at work"
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,35 +8,27 @@ from functools import cached_property
 
 from agents.lab.simulator import LinePlan, PlannedPassage
 from agents.lab.simulator.passages import STATIONS
-from schemas.modality import MODALITIES
+from schemas.codec import encode
+from schemas.modality import MODALITIES, Modality
 from schemas.observation import Observation
 from stream.demo.damage import damaged_record
 from stream.kafka.topics import Topics
 from stream.replay.audit import Damaged, ObservationKey, Produced, ProducedPassage
 
-LATE_EVERY_MS = 50
-
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A good observation to send."""
+class Item:
+    """A record to send; its key is the unit_id."""
 
     send_at_ms: int
-    observation: Observation
-    passage: PlannedPassage | None
-    """None: it is late on purpose, of a stay that is long over."""
-    duplicate: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Spoilt:
-    """A record to send that cannot be used."""
-
-    send_at_ms: int
-    record: Damaged
-
-
-Item = Sent | Spoilt
+    """Not before."""
+    topic: str
+    unit_id: str
+    value: bytes
+    foreign: bool
+    """Whether its station's client hashes keys with CRC32, as librdkafka does."""
+    modality: Modality | None = None
+    """Of a good observation that comes in time; None for every other record."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,7 @@ class Line:
     plan: LinePlan
     topics: Topics
     foreign: float = 0.0
-    """Share of the stations whose client hashes keys with CRC32, as librdkafka does."""
+    """Share of the stations whose client hashes keys with CRC32."""
     damaged: int = 0
     """How many records nobody can use."""
     late: int = 0
@@ -54,20 +46,18 @@ class Line:
     late_by_ms: int = 600_000
     """How old they are when the line starts; more than window and grace."""
 
-    def items(self) -> Iterator[Item]:
-        """Everything in order of sending; payloads are rendered when their turn comes."""
-        yield from self.timely()
-        # Last of all: by then every partition knows how far event time has come.
-        yield from self.overdue
-
     def timely(self) -> Iterator[Item]:
-        """All but `overdue`, in order of sending."""
-        good: Iterator[Item] = (
-            Sent(planned.send_at_ms, planned.observation, planned.passage, planned.duplicate)
+        """Yields all but `overdue` in order of sending, each rendered when its turn comes."""
+        good = (
+            self._item(planned.send_at_ms, planned.observation, planned.observation.modality)
             for planned in self.plan.schedule()
         )
-        spoilt: Iterator[Item] = iter(self._spoilt)
-        yield from heapq.merge(good, spoilt, key=lambda item: item.send_at_ms)
+        return heapq.merge(good, self._spoilt, key=lambda item: item.send_at_ms)
+
+    @cached_property
+    def overdue(self) -> tuple[Item, ...]:
+        """What comes too late. Sent last: then every partition knows how far event time is."""
+        return tuple(self._item(self.plan.start_ms, seen) for seen in self._held_back)
 
     @cached_property
     def passages(self) -> tuple[PlannedPassage, ...]:
@@ -78,7 +68,7 @@ class Line:
     def total(self) -> int:
         """How many items there are."""
         good = sum(len(o.send_at) for passage in self.passages for o in passage.observations)
-        return good + len(self._spoilt) + len(self.overdue)
+        return good + self.damaged + len(self.overdue)
 
     @cached_property
     def foreign_sources(self) -> frozenset[str]:
@@ -90,58 +80,49 @@ class Line:
     @cached_property
     def produced(self) -> Produced:
         """What an audit compares the decisions with, once everything has been sent."""
+
+        def stay(passage: PlannedPassage) -> ProducedPassage:
+            unit_id = passage.unit.unit_id
+            keys = (
+                ObservationKey(unit_id, o.modality, o.observation_id) for o in passage.observations
+            )
+            return ProducedPassage(unit_id, frozenset(keys), passage.left_out)
+
         return Produced(
-            passages=tuple(
-                ProducedPassage(
-                    passage.unit.unit_id,
-                    frozenset(
-                        ObservationKey(passage.unit.unit_id, o.modality, o.observation_id)
-                        for o in passage.observations
-                    ),
-                    passage.left_out,
-                )
-                for passage in self.passages
-            ),
-            late=frozenset(ObservationKey.of(item.observation) for item in self.overdue),
-            damaged=tuple(item.record for item in self._spoilt),
+            passages=tuple(map(stay, self.passages)),
+            late=frozenset(map(ObservationKey.of, self._held_back)),
+            damaged=tuple(Damaged(i.topic, i.unit_id.encode(), i.value) for i in self._spoilt),
         )
 
-    @cached_property
-    def _last_send_ms(self) -> int:
-        sends = (at for p in self.passages for o in p.observations for at in o.send_at)
-        return max(sends, default=self.plan.start_ms)
+    def _item(self, at_ms: int, seen: Observation, modality: Modality | None = None) -> Item:
+        topic, foreign = self.topics.observation(seen.modality), seen.source in self.foreign_sources
+        return Item(at_ms, topic, seen.unit_id, encode(seen), foreign, modality)
 
     @cached_property
-    def _spoilt(self) -> tuple[Spoilt, ...]:
-        """Spread evenly over the run."""
-        start, end = self.plan.start_ms, self._last_send_ms
+    def _spoilt(self) -> tuple[Item, ...]:
+        """Damaged records, spread evenly over the time in which units enter."""
+        span_ms = 1000 * self.plan.units / self.plan.rate
         items = []
         for number in range(self.damaged):
-            at = start + (end - start) * (number + 1) // (self.damaged + 1)
-            broken = damaged_record(self.plan.seed, number, at)
-            topic = self.topics.observation(broken.modality)
-            items.append(Spoilt(at, Damaged(topic, broken.key, broken.value)))
+            at_ms = self.plan.start_ms + int(span_ms * (number + 1) / (self.damaged + 1))
+            modality, unit_id, value = damaged_record(self.plan.seed, number, at_ms)
+            topic = self.topics.observation(modality)
+            items.append(Item(at_ms, topic, unit_id, value, foreign=True))
         return tuple(items)
 
     @cached_property
-    def overdue(self) -> tuple[Sent, ...]:
-        """What a station held back until the stay was long over; sent behind all else.
+    def _held_back(self) -> tuple[Observation, ...]:
+        """What stations hold back until the stay is long over.
 
         Of units that stations left something out of, if there are any: once such a unit has been
         decided, event time is known to have passed the end of its window.
         """
         stays = [stay for stay in self.passages if stay.left_out] or self.passages
-        items = []
+        seen = []
         for number in range(self.late if stays else 0):
             unit = stays[number % len(stays)].unit
             modality = MODALITIES[number % len(MODALITIES)]
-            observation = Observation(
-                unit_id=unit.unit_id,
-                observation_id=f"{unit.unit_id}/earlier-{number}/{modality}",
-                captured_at=self.plan.start_ms - self.late_by_ms,
-                source=STATIONS[modality][0],
-                payload=unit.payload(modality, take=100 + number),
-            )
-            at = self._last_send_ms + LATE_EVERY_MS * (number + 1)
-            items.append(Sent(at, observation, None))
-        return tuple(items)
+            name = f"{unit.unit_id}/earlier-{number}/{modality}"
+            at_ms, payload = self.plan.start_ms - self.late_by_ms, unit.payload(modality, take=100)
+            seen.append(Observation(unit.unit_id, name, at_ms, STATIONS[modality][0], payload))
+        return tuple(seen)

@@ -1,90 +1,85 @@
-"""What is known of a running line at any moment: fed with what is sent and what is decided."""
+"""What is known of a running line at any moment, and follows it to find out."""
 
-from collections import Counter, deque
-from collections.abc import Iterable
+import time
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import ceil
+
+import numpy as np
+from aiokafka import AIOKafkaConsumer
 
 from schemas.decision import Decision
+from schemas.decision_reading import read_decision
 from schemas.modality import Modality
-from stream.demo.line import Item, Sent
-
-LATEST = 6
-"""Decisions that the board shows."""
-
-
-@dataclass(slots=True)
-class Stay:
-    """A unit on the line."""
-
-    sent: dict[Modality, float] = field(default_factory=dict)
-    """When each observation was first sent, wall clock in s."""
-    decided: bool = False
-    """More than provisionally."""
+from stream.demo.line import Item
+from stream.kafka.connection import client_options, connecting, stop_client
+from stream.kafka.topics import Topics
+from stream.settings import Settings, ms
 
 
 @dataclass(slots=True)
 class Tally:
     """Counts and times of one run, in which no unit comes twice."""
 
-    total: int
-    """Items that will be sent."""
-    passages: int
-    """Stays that will have to be decided."""
+    records: int
+    """That will be sent."""
+    units: int
+    """That will have to be decided."""
     sent: int = 0
-    stays: dict[str, Stay] = field(default_factory=dict)
-    last: dict[str, Decision] = field(default_factory=dict)
-    """By passage_id the newest revision."""
-    latest: deque[Decision] = field(default_factory=lambda: deque(maxlen=LATEST))
+    seen: defaultdict[str, dict[Modality, float]] = field(default_factory=lambda: defaultdict(dict))
+    """By unit, when each observation was first sent, wall clock in s."""
+    decided: dict[str, Decision] = field(default_factory=dict)
+    """By unit the newest revision that is not provisional."""
     reactions: list[float] = field(default_factory=list)
-    """From the last observation of a complete passage to its decision, in s."""
-    waits: list[float] = field(default_factory=list)
-    """From the end of a window to the decision of what had come by then, in s."""
-    amended: int = 0
+    """From the last observation of a complete passage to its first decision, in s."""
     late: int = 0
     dead_letters: int = 0
 
     def note_sent(self, item: Item, at: float) -> None:
         """A station has sent something, at a wall clock in s."""
         self.sent += 1
-        if isinstance(item, Sent) and item.passage is not None:
-            stay = self.stays.setdefault(item.observation.unit_id, Stay())
-            stay.sent.setdefault(item.observation.modality, at)
+        if item.modality is not None:
+            self.seen[item.unit_id].setdefault(item.modality, at)
 
     def note_decision(self, decision: Decision, at: float) -> None:
         """The MES has received a revision, at a wall clock in s."""
-        self.last[decision.passage_id] = decision
-        self.latest.append(decision)
-        self.amended += decision.status == "amended"
-        stay = self.stays.setdefault(decision.unit_id, Stay())
-        if decision.status == "provisional" or stay.decided:
+        if decision.status == "provisional":
             return
-        stay.decided = True
-        if decision.passage.closed_by == "complete":
-            sent = [stay.sent[e.modality] for e in decision.evidence if e.modality in stay.sent]
-            if sent:
-                self.reactions.append(at - max(sent))
-        else:
-            self.waits.append(at - decision.passage.deadline.timestamp())
+        if decision.unit_id not in self.decided and decision.passage.closed_by == "complete":
+            self.reactions.append(at - max(self.seen[decision.unit_id].values(), default=at))
+        self.decided[decision.unit_id] = decision
 
-    @property
-    def decided(self) -> int:
-        """Stays that were decided more than provisionally."""
-        return sum(stay.decided for stay in self.stays.values())
+    async def follow(self, settings: Settings) -> None:
+        """Reads all that workers publish for people, for ever.
 
-    @property
-    def options(self) -> Counter[str]:
-        """Where units go."""
-        return Counter(decision.routing.option.value for decision in self.last.values())
+        Raises:
+            BrokerUnreachable: no broker answers.
+        """
+        topics = Topics.of(settings)
+        consumer = AIOKafkaConsumer(
+            *(topics.decisions, topics.late, topics.dead_letter),
+            **client_options(settings),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=ms(settings.fetch_max_wait),
+        )
+        try:
+            async with connecting(settings.bootstrap_servers):
+                await consumer.start()
+            async for record in consumer:
+                if record.topic == topics.decisions:
+                    self.note_decision(read_decision(record.value), time.time())
+                elif record.topic == topics.late:
+                    self.late += 1
+                else:
+                    self.dead_letters += 1
+        finally:
+            await stop_client(consumer)
 
-    @property
-    def in_flight(self) -> Counter[int]:
-        """Undecided units, by how many modalities have been seen of them."""
-        waiting = (stay for stay in self.stays.values() if not stay.decided)
-        return Counter(len(stay.sent) for stay in waiting)
 
-
-def percentile(values: Iterable[float], percent: float) -> float | None:
-    """The nearest-rank percentile; None of nothing."""
-    ranked = sorted(values)
-    return ranked[max(ceil(len(ranked) * percent / 100), 1) - 1] if ranked else None
+def percentiles(seconds: Sequence[float]) -> dict[str, float | None]:
+    """Returns the nearest-rank `p50` and `p99` in ms; None of nothing."""
+    if not seconds:
+        return {"p50": None, "p99": None}
+    p50, p99 = np.percentile(seconds, (50, 99), method="inverted_cdf") * 1000
+    return {"p50": round(float(p50), 1), "p99": round(float(p99), 1)}

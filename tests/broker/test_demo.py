@@ -83,7 +83,7 @@ def test_a_worker_that_cannot_start_is_told(environment: dict[str, str], tmp_pat
     assert done.returncode == 1
     assert done.stdout == ""
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("regrade: worker 1 ended with 1: cannot read")
+    assert last.startswith("regrade: worker-1 ended with 1: cannot read")
     log = Path(last.split("(log: ")[1].rstrip(")"))
     assert "`regrade train` makes weights" in log.read_text()
     assert Path(tempfile.gettempdir()) not in log.parents or tmp_path in log.parents

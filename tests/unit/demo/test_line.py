@@ -1,7 +1,5 @@
 """The simulated line: the same for a seed, and what the audit is told is what is sent."""
 
-from collections import Counter
-
 import pytest
 
 from agents.lab.simulator import LinePlan, LineTiming
@@ -9,7 +7,7 @@ from schemas.codec import decode
 from schemas.errors import RecordError
 from schemas.observation import Observation
 from stream.demo.damage import KINDS
-from stream.demo.line import Line, Sent, Spoilt
+from stream.demo.line import Item, Line
 from stream.kafka.topics import Topics
 from stream.replay.audit import ObservationKey
 
@@ -22,13 +20,18 @@ def line() -> Line:
     return Line(plan, Topics("x."), foreign=0.25, damaged=8, late=3)
 
 
+def observation(line: Line, item: Item) -> Observation:
+    modality = line.topics.modality_of(item.topic)
+    assert modality is not None
+    return decode(item.value, modality)
+
+
 def test_items_come_in_order_and_are_counted(line: Line) -> None:
-    items = list(line.items())
-    assert len(items) == line.total
+    items = list(line.timely())
+    assert len(items) + len(line.overdue) == line.total
     times = [item.send_at_ms for item in items]
     assert times == sorted(times)
-    kinds = Counter(type(item) for item in items)
-    assert kinds[Spoilt] == 8
+    assert sum(item.modality is None for item in items) == 8
 
 
 def test_the_same_seed_gives_the_same_line(line: Line) -> None:
@@ -39,25 +42,22 @@ def test_the_same_seed_gives_the_same_line(line: Line) -> None:
 
 
 def test_what_is_sent_is_what_the_audit_expects(line: Line) -> None:
-    good, late = set(), set()
-    for item in line.items():
-        if isinstance(item, Sent):
-            key = ObservationKey.of(item.observation)
-            (late if item.passage is None else good).add(key)
-    assert good == {key for passage in line.produced.passages for key in passage.observations}
-    assert late == line.produced.late
-    assert len(late) == 3
-    assert not good & late
+    good = {observation(line, item) for item in line.timely() if item.modality}
+    assert {ObservationKey.of(seen) for seen in good} == {
+        key for passage in line.produced.passages for key in passage.observations
+    }
+    late = [observation(line, item) for item in line.overdue]
+    assert {ObservationKey.of(seen) for seen in late} == line.produced.late
+    assert len(line.produced.late) == 3
+    assert all(seen.captured_at <= START - line.late_by_ms for seen in late)
+    damaged = [(i.topic, i.unit_id.encode(), i.value) for i in line.timely() if not i.modality]
+    assert damaged == list(line.produced.damaged)
 
 
-def test_late_ones_are_sent_last_and_are_old(line: Line) -> None:
-    items = list(line.items())
-    assert [i.send_at_ms for i in items[:-3]] == [i.send_at_ms for i in line.timely()]
-    assert [i.send_at_ms for i in items[-3:]] == [i.send_at_ms for i in line.overdue]
-    for item in line.overdue:
-        assert isinstance(item, Sent)
-        assert item.passage is None
-        assert item.observation.captured_at <= START - line.late_by_ms
+def test_stations_keep_their_hash(line: Line) -> None:
+    for item in line.timely():
+        if item.modality:
+            assert item.foreign is (observation(line, item).source in line.foreign_sources)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.05])
@@ -67,7 +67,7 @@ def test_late_ones_are_of_units_whose_window_has_to_end_first(line: Line, dropou
     incomplete = [stay.unit.unit_id for stay in line.passages if stay.left_out]
     assert 3 <= len(incomplete) < 20 or dropout == 0
     expected = incomplete or [stay.unit.unit_id for stay in line.passages]
-    assert [item.observation.unit_id for item in line.overdue] == expected[:3]
+    assert [item.unit_id for item in line.overdue] == expected[:3]
 
 
 def test_damaged_records_differ_and_cannot_be_used(line: Line) -> None:

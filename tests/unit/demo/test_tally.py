@@ -8,14 +8,13 @@ from support.decisions import a_decision
 
 from agents.join import Arrival
 from agents.lab.simulator import LinePlan, LineTiming
-from schemas import Disassembly, Modality, RemovalStep
+from schemas import Decision, Disassembly, Modality, RemovalStep
 from schemas.feature_record import Origin
 from stream.demo.board import board
-from stream.demo.line import Line, Sent
-from stream.demo.screen import progress_line
-from stream.demo.sender import crc32_partition
-from stream.demo.tally import Tally, percentile
-from stream.demo.words import bar, duration, removal
+from stream.demo.line import Line
+from stream.demo.send import crc32_partition
+from stream.demo.tally import Tally, percentiles
+from stream.demo.words import removal
 from stream.kafka.topics import Topics
 
 START = 1_772_366_400_000
@@ -23,39 +22,55 @@ START = 1_772_366_400_000
 
 
 def test_percentiles() -> None:
-    assert percentile([], 50) is None
-    assert percentile([5], 99) == 5
-    values = list(range(1, 101))
-    assert (percentile(values, 50), percentile(values, 99), percentile(values, 0)) == (50, 99, 1)
-
-
-def test_units_in_flight_are_counted_by_completeness() -> None:
-    line = Line(LinePlan(4, 1, START, 4.0, LineTiming(dropout=0.0, duplicates=1.0)), Topics())
-    tally = Tally(line.total, 4)
-    for item in line.items():
-        assert isinstance(item, Sent)
-        if item.observation.unit_id != "LT-000003" or item.observation.modality == "visual":
-            tally.note_sent(item, item.send_at_ms / 1000)
-    assert tally.in_flight == {6: 3, 1: 1}
-    assert tally.decided == 0
-    assert f"of {line.total} records sent, 0 of 4 units decided" in progress_line(tally)
+    assert percentiles([]) == {"p50": None, "p99": None}
+    assert percentiles([0.005]) == {"p50": 5.0, "p99": 5.0}
+    assert percentiles([n / 1000 for n in range(1, 101)]) == {"p50": 50.0, "p99": 99.0}
 
 
 @pytest.mark.parametrize("width", [60, 120])
-def test_an_empty_board_can_be_shown(width: int) -> None:
+def test_a_board_of_what_was_sent_and_decided(width: int) -> None:
+    timing = LineTiming(dropout=0.0, duplicates=1.0)
+    line = Line(LinePlan(4, 1, START, 4.0, timing), Topics(), damaged=1)
+    tally = Tally(line.total, 4)
+    shown(tally, width)
+    for item in line.timely():
+        tally.note_sent(item, item.send_at_ms / 1000)
+    assert {unit: len(seen) for unit, seen in tally.seen.items()} == {
+        f"LT-00000{n}": 6 for n in range(4)
+    }
+    decision = decided("LT-000000")
+    last = max(tally.seen["LT-000000"].values())
+    for change, at in (
+        ({"status": "provisional"}, last + 0.01),
+        ({}, last + 0.03),
+        ({"status": "amended"}, last + 9),
+    ):
+        tally.note_decision(decision.model_copy(update=change), at)
+    assert tally.reactions == [pytest.approx(0.03)]
+    board = shown(tally, width)
+    assert f"{line.total} of {line.total}" in board
+    assert "1 of 4" in board
+    assert "undecided: 3" in board
+    assert "p50 30.0 ms" in board
+    assert f"LT-000000  {decision.routing.option.value}" in board
+
+
+def decided(unit_id: str) -> Decision:
+    seen = Arrival(unit_id, Modality.TEXT, "t", 0, "bench", Origin("units.text", 0, 0))
+    decision = a_decision(unit_id, [seen])
+    passage = decision.passage.model_copy(update={"closed_by": "complete"})
+    return decision.model_copy(update={"passage": passage})
+
+
+def shown(tally: Tally, width: int) -> str:
     console = Console(file=io.StringIO(), width=width)
-    console.print(board("title", Tally(0, 0)))
-    assert "0 of 0" in console.file.getvalue()
-
-
-def test_words() -> None:
-    assert [duration(s) for s in (None, 0.0312, 2.04)] == ["-", "31 ms", "2.0 s"]
-    assert [bar(s, 10) for s in (0, 0.01, 0.5, 2)] == ["", "█", "█████", "██████████"]
+    console.print(board("title", tally))
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
 
 
 def test_what_to_take_out_in_words() -> None:
-    seen = Arrival("LT-1", Modality.TEXT, "t", 0, "bench", Origin("units.text", 0, 0))
-    decision = a_decision("LT-1", [seen])
+    decision = decided("LT-1")
     assert removal(decision) == ""
     steps = [
         RemovalStep(
@@ -75,4 +90,4 @@ def test_what_to_take_out_in_words() -> None:
 
 def test_the_partitioner_of_librdkafka() -> None:
     """Values of confluent-kafka's `consistent` partitioner (CRC32 modulo the count)."""
-    assert crc32_partition(b"123456789", 6) == 0xCBF43926 % 6
+    assert crc32_partition("123456789", 6) == 0xCBF43926 % 6

@@ -1,14 +1,8 @@
-"""What the logs of workers tell: what they work on, whether the line is at work, why one ended."""
+"""What the logs of workers tell: what they work on, and whether the line is at work."""
 
 import pytest
+from support.worker_log import Work, all_gone_on, all_read, input_partitions
 
-from stream.demo.worker_log import (
-    Work,
-    all_gone_on,
-    all_read,
-    input_partitions,
-    last_words,
-)
 from stream.kafka.topics import TopicReport, Topics, TopicState
 
 HOMES = "Generation {}: home partitions {}, of which {} are new here"
@@ -72,9 +66,3 @@ def test_inputs_are_shared() -> None:
     assert all_read([one, two], wanted)
     assert not all_read([one], wanted)
     assert not all_read([one, work(INPUTS.format(3, "units.text[1]"))], wanted)
-
-
-def test_why_a_worker_ended() -> None:
-    assert last_words("regrade: no weights\n  at exit\n") == "no weights"
-    assert last_words("one\ntwo\n\n") == "two"
-    assert last_words("") == "it logged nothing"

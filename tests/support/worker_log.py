@@ -1,4 +1,4 @@
-"""Reads in the logs of workers what they work on, and why they ended."""
+"""Reads in the logs of workers what they work on."""
 
 import re
 from collections.abc import Sequence
@@ -75,10 +75,3 @@ def input_partitions(topics: Topics, report: TopicReport) -> frozenset[str]:
 
 def _numbers(text: str) -> frozenset[int]:
     return frozenset(int(number) for number in text.split(",") if number.strip())
-
-
-def last_words(log: str) -> str:
-    """The line of a log that says most about why it ended."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    ours = [line for line in lines if line.startswith("regrade: ")]
-    return (ours or lines or ["it logged nothing"])[-1].removeprefix("regrade: ")[-300:]
