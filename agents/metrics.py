@@ -6,7 +6,7 @@ LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 
 
 class Metrics:
-    """One instance a worker, with a registry of its own so that tests do not share counts."""
+    """One instance a stage, with a registry of its own so that tests do not share counts."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -11,8 +11,6 @@ from collections.abc import Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from prometheus_client import start_http_server
-
 from agents.decide.agent import DecideAgent
 from agents.extract.agent import ExtractAgent, ExtractSettings
 from agents.extract.kinds import warm_up
@@ -201,9 +199,3 @@ class DecideStage(_Stage):
             self.executor,
             self.metrics,
         )
-
-
-def serve_metrics(settings: Settings, metrics: Metrics) -> None:
-    """Serves the metrics of a process where the settings say so."""
-    if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, settings.metrics_host, registry=metrics.registry)

@@ -34,16 +34,19 @@ class Decider:
         results: list[Encoding | RecordError | None] = [
             _check(record, distiller) for record in records
         ]
-        usable = [slot for slot, error in enumerate(results) if error is None]
-        for modality in {records[slot].modality for slot in usable}:
-            slots = [slot for slot in usable if records[slot].modality is modality]
-            features = np.stack([records[slot].features for slot in slots])
-            for slot, row in zip(slots, distiller.encode_features(modality, features), strict=True):
-                finite = np.isfinite(row).all()
-                # A copy: a row of its own does not keep the whole batch in memory.
-                results[slot] = (
-                    row.copy() if finite else UnusablePayload("its encoding is not finite")
-                )
+        for modality in distiller.model.modalities:
+            slots = [
+                slot
+                for slot, record in enumerate(records)
+                if record.modality is modality and results[slot] is None
+            ]
+            if not slots:
+                continue
+            features = np.stack([records[slot].features for slot in slots], dtype=np.float64)
+            encoded = distiller.encode_features(modality, features)
+            finite = np.logical_and.reduce(np.isfinite(encoded), axis=1)
+            for slot, row, usable in zip(slots, encoded, finite, strict=True):
+                results[slot] = row if usable else UnusablePayload("its encoding is not finite")
         return [result for result in results if result is not None]
 
     def decide(self, revisions: Sequence[Revision], decided_at: int) -> list[Decision]:

@@ -10,12 +10,13 @@ to all of its six decimals, short of a value that falls within 1e-15 of a roundi
 a promise of equal bits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from agents.distiller.circuits.backend import EXACT, backend
 from agents.distiller.files import WEIGHTS, WeightsError, load_model, read_fingerprints
@@ -46,6 +47,7 @@ class Distiller:
         self.fingerprints = fingerprints or {m: KINDS[m].fingerprint for m in model.modalities}
         """Which features the weights were trained on, see `PayloadKind.fingerprint`."""
         self.micro_batch = micro_batch
+        self._layers = {m: self._layers_of(m) for m in model.modalities}
 
     @classmethod
     def load(
@@ -125,9 +127,23 @@ class Distiller:
         for start in range(0, len(features), self.micro_batch):
             some = slice(start, start + self.micro_batch)
             with torch.inference_mode():
-                x = torch.from_numpy(features[some].astype(np.float64))
-                encoded[some] = self.model.encode(modality, x).numpy()
+                x = torch.from_numpy(features[some].astype(np.float64, copy=False))
+                for layer in self._layers[modality]:
+                    x = layer(x)
+                encoded[some] = x.numpy()
         return encoded
+
+    def _layers_of(self, modality: Modality) -> list[Callable[[Tensor], Tensor]]:
+        """Returns what `model.encode` does, layer by layer: calling torch's modules, and dropout
+        that drops nothing, is most of what a single observation costs."""
+        layers = [
+            layer.forward
+            for layer in self.model.encoders[modality].modules()
+            if not (isinstance(layer, nn.Dropout) or any(True for _ in layer.children()))
+        ]
+        if self.model.extractors:
+            layers.append(self.model.extractors[modality].forward)
+        return layers
 
     def distill(self, units: Sequence[Mapping[Modality, Encoding]], tier: Tier) -> list[Prediction]:
         """Predict from the encodings of what arrived of each unit, by one tier.

@@ -46,7 +46,7 @@ class Standardise(nn.Module):
         self.std.copy_(std.clamp(min=1e-3).view_as(self.std))
 
     def forward(self, x: Tensor) -> Tensor:
-        return ((x - self.mean) / self.std).clamp(-self.CLIP, self.CLIP)
+        return (x - self.mean).div_(self.std).clamp_(-self.CLIP, self.CLIP)
 
 
 def mlp(shape: Shape, dim: int, width: float, dropout: float) -> nn.Module:

@@ -34,6 +34,8 @@ HEADS: tuple[Head, ...] = (
 )
 SIZES: list[int] = [head.size for head in HEADS]
 LOGITS: int = sum(SIZES)
+_HEAD_OF = torch.arange(len(HEADS)).repeat_interleave(torch.tensor(SIZES))
+"""The head of each logit, (LOGITS,)."""
 
 
 def split(logits: Tensor) -> tuple[Tensor, ...]:
@@ -60,10 +62,8 @@ def losses(logits: Tensor, targets: Sequence[Tensor]) -> list[Tensor]:
 def probabilities(logits: Tensor, temperature: Tensor) -> list[Tensor]:
     """Per head (B, size), after division by the head's temperature, (heads,) or (B, heads)."""
     return [
-        torch.softmax(part / t, dim=-1) if head.exclusive else torch.sigmoid(part / t)
-        for head, part, t in zip(
-            HEADS, split(logits), torch.split(temperature, 1, dim=-1), strict=True
-        )
+        torch.softmax(part, dim=-1) if head.exclusive else torch.sigmoid(part)
+        for head, part in zip(HEADS, split(logits / temperature[..., _HEAD_OF]), strict=True)
     ]
 
 

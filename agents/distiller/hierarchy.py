@@ -64,9 +64,10 @@ class HierarchicalDistillation:
         chosen = [self.select(p, len(unit)) for p, unit in zip(results, units, strict=True)]
         for tier in list(Tier)[1:]:
             rows = [row for row, (wanted, _) in enumerate(chosen) if wanted is tier]
-            better = self.distiller.distill([units[row] for row in rows], tier)
-            for row, prediction in zip(rows, better, strict=True):
-                results[row] = prediction
+            if rows:
+                better = self.distiller.distill([units[row] for row in rows], tier)
+                for row, prediction in zip(rows, better, strict=True):
+                    results[row] = prediction
         return [replace(p, selection=s) for p, (_, s) in zip(results, chosen, strict=True)]
 
     def info(self, prediction: Prediction) -> DistillerInfo:

@@ -16,6 +16,7 @@ are independent of each other: nothing normalises over a batch.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -302,7 +303,12 @@ class HybridCrossModalDistiller(nn.Module):
 
 def subset_number(mask: Tensor) -> Tensor:
     """The number of a set of modalities, 0 to 2^M - 1: bool (..., M) -> int64 (...)."""
-    return (mask.long() << torch.arange(mask.shape[-1])).sum(-1)
+    return mask.long() @ _powers(mask.shape[-1])
+
+
+@lru_cache
+def _powers(modalities: int) -> Tensor:
+    return 2 ** torch.arange(modalities)
 
 
 def every_subset(modalities: int) -> Tensor:

@@ -6,6 +6,7 @@ Nothing here looks at a clock; whoever reads the partition says how much time wa
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from agents.wrong_clocks import wrong_clocks
 
@@ -27,6 +28,17 @@ class ClockConfig:
     """A station this far behind the median of the others has a wrong clock, ms."""
 
 
+class Carried(NamedTuple):
+    """What the next owner of a partition must know of its clocks."""
+
+    event_time: int
+    """How far event time had come, ms."""
+    awake: bool
+    """Whether a station counted, or the partition was not at its end."""
+    largest: int
+    """The largest clock, ms: it is the event time once no station counts any more."""
+
+
 @dataclass(slots=True)
 class _Station:
     ahead: int
@@ -41,11 +53,11 @@ class StationClocks:
     """The stations of one input partition.
 
     Args:
-        carried: the event time that the partition had when somebody else read it last, ms, and
-            whether it was awake: it counts as one more station, which was heard just now.
+        carried: what the last owner left behind: where the partition was awake, its event time
+            counts as one more station, which was heard just now.
     """
 
-    def __init__(self, config: ClockConfig, carried: tuple[int, bool] | None = None) -> None:
+    def __init__(self, config: ClockConfig, carried: Carried | None = None) -> None:
         self._config = config
         self._answered = 0
         self._stations: dict[str, _Station] = {}
@@ -55,11 +67,10 @@ class StationClocks:
         """Stations whose clock is wrong, as of the last `event_time` at the partition's end: there
         they hold nobody."""
         if carried is not None:
-            event_time, awake = carried
-            if awake:
-                self._stations[CARRIED] = _Station(event_time, config.live_for, event_time)
-            else:
-                self._silent = event_time
+            self._silent = carried.largest
+            if carried.awake:
+                least = carried.event_time
+                self._stations[CARRIED] = _Station(least, config.live_for, least)
 
     def heard(self, source: str, captured_at: int, *, live: bool) -> None:
         """Takes note of an observation.
@@ -107,6 +118,16 @@ class StationClocks:
             late = wrong_clocks([s.ahead for _, s in counting], self._config.max_source_lag)
             self.wrong = frozenset(source for source, _ in counting[:late] if source != CARRIED)
         return counting[late][1].ahead + self._answered, True
+
+    def carry(self, *, at_end: bool) -> Carried | None:
+        """Returns what the next owner must know; None: nothing is known."""
+        event_time, awake = self.event_time(at_end=at_end)
+        if event_time is None:
+            return None
+        clocks = [station.ahead for station in self._stations.values()]
+        if self._silent is not None:
+            clocks.append(self._silent)
+        return Carried(event_time, awake, max(clocks) + self._answered)
 
     def _forget(self, source: str) -> None:
         ahead = self._stations.pop(source).ahead

@@ -3,10 +3,11 @@
 Everything here speaks only of records whose feature record or dead letter is confirmed.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from agents.extract.clocks import ClockConfig, StationClocks
+from agents.extract.clocks import Carried, ClockConfig, StationClocks
 from schemas.mark import Mark, SourceProgress
 from schemas.times import MAX_TIME_MS, MIN_TIME_MS
 
@@ -87,8 +88,10 @@ class InputProgress:
 
     def carry(self) -> str:
         """Returns what the next owner must know: the metadata of the offset that is committed."""
-        event_time, awake = self.clocks.event_time(at_end=self._at_end)
-        return "" if event_time is None else f"clock {event_time} {'awake' if awake else 'idle'}"
+        known = self.clocks.carry(at_end=self._at_end)
+        if known is None:
+            return ""
+        return f"clock {known.event_time} {'awake' if known.awake else 'idle'} {known.largest}"
 
 
 def make_mark(
@@ -104,12 +107,10 @@ def make_mark(
     return Mark(worker, generation, partitions, tuple(each.report() for each in inputs))
 
 
-def _carried(text: str) -> tuple[int, bool] | None:
+def _carried(text: str) -> Carried | None:
     """Reads what `carry` wrote; anything else is not known."""
-    match text.split(" "):
-        case ["clock", time, ("awake" | "idle") as state] if (
-            time.isascii() and time.isdecimal() and len(time) <= 15
-        ):
-            known = MIN_TIME_MS <= int(time) <= MAX_TIME_MS
-            return (int(time), state == "awake") if known else None
-    return None
+    found = re.fullmatch("clock ([0-9]{1,15}) (awake|idle) ([0-9]{1,15})", text)
+    if found is None:
+        return None
+    known = Carried(int(found[1]), found[2] == "awake", int(found[3]))
+    return known if MIN_TIME_MS <= known.event_time <= known.largest <= MAX_TIME_MS else None

@@ -5,13 +5,14 @@ be done, in order. What it promises: `agents/README.md`, "The join".
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from itertools import count
 
 from agents.join.arrival import (
     BEGINNING,
     Arrival,
+    EvidenceKey,
     Excess,
     Finished,
     JoinConfig,
@@ -75,23 +76,24 @@ class Join:
 
     def observe(self, arrival: Arrival) -> list[Output]:
         """An observation has arrived."""
-        passages = self._units.get(arrival.unit_id, [])
+        key = arrival.key
+        passages = self._units.get(arrival.unit_id, ())
         for passage in passages:
-            if passage.knows(arrival.key):
-                return self._observe_known(passage, arrival)
+            if passage.knows(key):
+                return self._observe_known(passage, key, arrival)
         fitting = self._choose(passages, arrival.captured_at)
         if fitting is None:
             retired_at = arrival.captured_at + self.config.window + self.config.grace
             if retired_at <= max(self.watermark, self.reached):
                 return [TooLate(arrival)]
             self._count_inseparable(passages, arrival.captured_at, own=0)
-            fitting = self._open(arrival)
+            fitting = self._open(key, arrival)
         elif fitting.size >= self.config.max_evidence:
             return [Excess(arrival)]
         else:
             self._count_inseparable(passages, arrival.captured_at, own=1)
             anchor = fitting.opened_at
-            self._add(fitting, arrival)
+            self._add(fitting, key, arrival)
             if fitting.opened_at < anchor:
                 self._set_timers(fitting)
         return [*self._evaluate(fitting), *self._run_due()]
@@ -103,66 +105,64 @@ class Join:
 
     # -- passages -------------------------------------------------------------------------
 
-    def _observe_known(self, passage: Passage, arrival: Arrival) -> list[Output]:
-        if arrival.key not in passage.awaited or passage.stage is Stage.RETIRED:
+    def _observe_known(self, passage: Passage, key: EvidenceKey, arrival: Arrival) -> list[Output]:
+        if key not in passage.awaited or passage.stage is Stage.RETIRED:
             self.duplicates += 1
             return [Finished((arrival.token,))]
         # Replayed: a published decision lists it, so by itself it changes nothing.
-        passage.awaited.discard(arrival.key)
-        self._add(passage, arrival)
-        return list(self._evaluate(passage))
+        passage.awaited.discard(key)
+        self._add(passage, key, arrival)
+        return self._evaluate(passage)
 
-    def _choose(self, passages: list[Passage], at: int) -> Passage | None:
+    def _choose(self, passages: Sequence[Passage], at: int) -> Passage | None:
         # What comes before evidence that a published decision lists, and is not listed itself, was
         # no part of that passage when it was decided: the decision has all that came until then.
         # (Unless it was refused, because the passage was full: the evidence that filled it may have
         # been acknowledged by now, and then it does not come again.)
-        full = self.config.max_evidence
-        living = [p for p in passages if p.stage is not Stage.RETIRED]
-        settled = [p for p in living if not p.awaited or p.size >= full]
-        fitting = [p for p in settled if p.fits(at, self.config.window)]
+        window, full = self.config.window, self.config.max_evidence
+        fitting = [
+            p
+            for p in passages
+            if p.stage is not Stage.RETIRED
+            and (not p.awaited or p.size >= full)
+            and p.fits(at, window)
+        ]
         return min(fitting, key=lambda p: (abs(at - p.opened_at), p.opened_at), default=None)
 
-    def _count_inseparable(self, passages: list[Passage], at: int, *, own: int) -> None:
+    def _count_inseparable(self, passages: Sequence[Passage], at: int, *, own: int) -> None:
         # Retired passages too: the observation would have been near them, had it come earlier.
         window = self.config.window
-        near = sum(p.opened_at - window <= at <= p.newest_at + window for p in passages)
-        self.inseparable += near > own
+        near = [p for p in passages if p.opened_at - window <= at <= p.newest_at + window]
+        self.inseparable += len(near) > own
 
-    def _open(self, arrival: Arrival) -> Passage:
+    def _open(self, key: EvidenceKey, arrival: Arrival) -> Passage:
         passage = Passage(arrival.unit_id, arrival.captured_at)
         passage.behind = self.watermark >= passage.opened_at + self.config.window
-        self._add(passage, arrival)
+        self._add(passage, key, arrival)
         self._units.setdefault(arrival.unit_id, []).append(passage)
         self._set_timers(passage)
         return passage
 
-    def _add(self, passage: Passage, arrival: Arrival) -> None:
-        if not passage.members:
-            self.open_passages += 1
-        passage.add(arrival)
+    def _add(self, passage: Passage, key: EvidenceKey, arrival: Arrival) -> None:
+        self.open_passages += not passage.members
+        passage.add(key, arrival)
 
-    def _evaluate(self, passage: Passage, *, retiring: bool = False) -> Iterator[Output]:
+    def _evaluate(self, passage: Passage, *, retiring: bool = False) -> list[Output]:
         """Decide the passage if it is time to, on all of its evidence."""
         if passage.awaited or passage.stage is Stage.RETIRED:
-            return  # a revision must not have less evidence than the last one published
+            return []  # a revision must not have less evidence than the last one published
         if passage.stage is Stage.DECIDED:
-            if passage.has_news():
-                yield self._revise(passage, provisional=False)
-            return
-        deadline = passage.opened_at + self.config.window
-        complete = not passage.missing(self.config.expected(passage.unit_id))
+            return [self._revise(passage, provisional=False)] if passage.has_news() else []
         # What opened behind its deadline came in one go, from a handheld say: more is to follow.
-        due = self.watermark >= deadline and not passage.behind
-        if complete or due or retiring:
-            yield self._revise(passage, provisional=False)
-        elif (
-            passage.stage is Stage.OPEN
-            and not passage.behind
-            and self.config.provisional_after is not None
-            and self.watermark >= passage.opened_at + self.config.provisional_after
-        ):
-            yield self._revise(passage, provisional=True)
+        age = self.watermark - passage.opened_at
+        due = age >= self.config.window and not passage.behind
+        if due or retiring or not passage.missing(self.config.expected(passage.unit_id)):
+            return [self._revise(passage, provisional=False)]
+        after = self.config.provisional_after
+        early = passage.stage is Stage.OPEN and not passage.behind
+        if early and after is not None and age >= after:
+            return [self._revise(passage, provisional=True)]
+        return []
 
     def _revise(self, passage: Passage, *, provisional: bool) -> Revision:
         status = passage.status_of_next(provisional=provisional)
@@ -204,27 +204,16 @@ class Join:
 
     # -- timers ---------------------------------------------------------------------------
 
-    def _due_at(self, passage: Passage, due: Due) -> int | None:
-        deadline = passage.opened_at + self.config.window
-        if due is Due.PROVISIONAL:
-            after = self.config.provisional_after
-            return None if after is None else passage.opened_at + after
-        if due is Due.DEADLINE:
-            return deadline
-        if due is Due.RETIRE:
-            return deadline + self.config.grace
-        # From here on a repeat of any of its observations would be too late by itself, and no
-        # passage that is still open could span it: all of those open more than a window later.
-        return passage.newest_at + 2 * self.config.window + self.config.grace
-
-    def _set_timer(self, passage: Passage, due: Due) -> None:
-        at = self._due_at(passage, due)
-        if at is not None:
-            heapq.heappush(self._timers, (at, due, next(self._sequence), passage))
+    def _set_timer(self, passage: Passage, due: Due, at: int) -> None:
+        heapq.heappush(self._timers, (at, due, next(self._sequence), passage))
 
     def _set_timers(self, passage: Passage) -> None:
-        for due in (Due.PROVISIONAL, Due.DEADLINE, Due.RETIRE):
-            self._set_timer(passage, due)
+        deadline = passage.opened_at + self.config.window
+        if self.config.provisional_after is not None:
+            at = passage.opened_at + self.config.provisional_after
+            self._set_timer(passage, Due.PROVISIONAL, at)
+        self._set_timer(passage, Due.DEADLINE, deadline)
+        self._set_timer(passage, Due.RETIRE, deadline + self.config.grace)
 
     def _run_due(self) -> Iterator[Output]:
         # Timers of an anchor that has since moved earlier find their work done and do nothing.
@@ -237,6 +226,9 @@ class Join:
             elif due is Due.RETIRE:
                 yield from self._evaluate(passage, retiring=True)
                 yield from self._retire(passage)
-                self._set_timer(passage, Due.FORGET)
+                # From then on a repeat of any of its observations would be too late by itself, and
+                # no passage that is still open could span it: all open more than a window later.
+                at = passage.newest_at + 2 * self.config.window + self.config.grace
+                self._set_timer(passage, Due.FORGET, at)
             else:
                 yield from self._evaluate(passage)

@@ -85,8 +85,8 @@ class Passage:
     def knows(self, key: EvidenceKey) -> bool:
         return key in self.members or key in self.awaited or key in self.published
 
-    def add(self, arrival: Arrival) -> None:
-        self.members[arrival.key] = arrival
+    def add(self, key: EvidenceKey, arrival: Arrival) -> None:
+        self.members[key] = arrival
         self.tokens.append(arrival.token)
         self.opened_at = min(self.opened_at, arrival.captured_at)
         self.newest_at = max(self.newest_at, arrival.captured_at)
@@ -102,8 +102,8 @@ class Passage:
 
     def missing(self, expected: tuple[Modality, ...]) -> tuple[Modality, ...]:
         """Expected modalities of which no observation is at hand."""
-        present = {key.modality for key in self.members}
-        return tuple(m for m in expected if m not in present)
+        present = {modality for modality, _ in self.members}
+        return tuple([modality for modality in expected if modality not in present])
 
     def evidence(self) -> tuple[Arrival, ...]:
         return tuple(

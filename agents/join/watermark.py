@@ -184,7 +184,8 @@ class Watermark:
         source = self._sources.get(partition)
         if source is None or source.unspoken:
             return True
-        return source.said.event_time is None and not source.said.at_end
+        said = source.said
+        return said.event_time is None and (said.awake or not said.at_end)
 
     def _reached(self) -> int | None:
         """Returns how far event time has come; None where it stands still."""

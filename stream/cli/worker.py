@@ -1,13 +1,10 @@
 """`regrade worker`: one or both stages of the line against a cluster."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from stream.cli.options import Bootstrap, Prefix
-
-if TYPE_CHECKING:
-    from stream.settings import Settings
 
 
 def worker(
@@ -33,7 +30,10 @@ def worker(
         str | None, typer.Option(metavar="TIME", help="Where a shadow ends. [default: never]")
     ] = None,
     metrics_port: Annotated[
-        int | None, typer.Option(help="Serve Prometheus metrics here; 0 takes a free port.")
+        int | None,
+        typer.Option(
+            help="Serve the first stage's Prometheus metrics here, the second's at the next."
+        ),
     ] = None,
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, typer.Option(case_sensitive=False)
@@ -41,13 +41,16 @@ def worker(
 ) -> int:
     """Extract, join, distil and decide, until SIGTERM or Ctrl-C; what is in flight is finished.
 
-    Start as many as you like: the workers of a group share the partitions. The extract stage may
-    be scaled by itself. A shadow tries another model or policy on the line's features, without
-    touching anything of the line's; `regrade diff` compares.
-
+    Start as many as you like: the workers of a group share the partitions. Each stage has a
+    process of its own, which this one looks after. The extract stage may be scaled by itself.
     `faust -A stream.app:extract worker` and `faust -A stream.app:decide worker` work too.
+
+    A shadow tries another model or policy on the line's features, without touching anything of
+    the line's; `regrade diff` compares.
     """
+    from schemas.times import parse_time
     from stream.settings import Settings
+    from stream.worker import run_worker
 
     settings = Settings.load(
         bootstrap_servers=bootstrap_servers,
@@ -57,28 +60,8 @@ def worker(
         metrics_port=metrics_port,
         log_level=log_level,
     )
-    stages: tuple[Literal["extract", "decide"], ...] = (stage,) if stage else ("extract", "decide")
-    if "decide" in stages:
-        _check(settings)
-
-    from schemas.times import parse_time
-    from stream.worker import run_worker
-
     times = [
         None if text is None else parse_time(option, text)
         for option, text in (("--from", since), ("--until", until))
     ]
-    return run_worker(settings, stages, *times)
-
-
-def _check(settings: "Settings") -> None:
-    """Checks what a plant supplies itself, before Faust starts: its errors are tracebacks."""
-    from agents.decide.disassembly import DisassemblyTable
-    from agents.decide.policy import Policy
-    from agents.distiller.circuits.backend import backend
-    from agents.distiller.files import WEIGHTS, load_model
-
-    load_model(settings.weights_path or WEIGHTS)
-    backend(settings.quantum.device, settings.quantum.shots)
-    Policy.load(settings.policy_path)
-    DisassemblyTable.load(settings.disassembly_path)
+    return run_worker(settings, (stage,) if stage else ("extract", "decide"), *times)

@@ -7,6 +7,7 @@ the loss of one worker would silence the homes that it has and those that it fee
 """
 
 import json
+import mmap
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -22,13 +23,15 @@ from aiokafka.coordinator.protocol import (
 from schemas.record import TopicPartition
 
 VERSION = 0
-PROCESS = f"{time.time_ns():020d}-{os.getpid()}"
-"""Names this process in all of its groups, so that they divide alike; older ones come first."""
+MAX_HOMES = 2**16
+WORKER = f"{time.time_ns():020d}-{os.getpid()}"
+"""Names this worker in all of its groups, so that they divide alike; older ones come first. Its
+stages' processes are forks, which share it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Homes:
-    """The partitions of `units.features` that a process has."""
+    """The partitions of `units.features` that a worker has."""
 
     numbers: frozenset[int] = frozenset()
     of: int = 0
@@ -39,7 +42,7 @@ class Homes:
 class Claim:
     """What a member of the group has."""
 
-    process: str
+    worker: str
     owned: frozenset[TopicPartition] = frozenset()
     homes: Homes = Homes()
     """Where the group follows another one."""
@@ -54,7 +57,7 @@ def share(counts: Mapping[str, int], claims: Mapping[str, Claim]) -> dict[str, s
         counts: topic -> partition count.
         claims: member -> what it has; a partition is claimed by one member at most.
     """
-    members = sorted(claims, key=lambda member: (claims[member].process, member))
+    members = sorted(claims, key=lambda member: (claims[member].worker, member))
     shares: dict[str, set[TopicPartition]] = {member: set() for member in members}
     # Large topics first: the small ones then even out what those left over.
     for count in sorted(set(counts.values()), reverse=True):
@@ -85,34 +88,51 @@ def _strength(claim: Claim, topics: list[str], number: int, count: int) -> int:
     return owned + follows * (len(topics) + 1)
 
 
+class SharedHomes:
+    """The homes that a worker has, in memory that its forks share."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 4 + MAX_HOMES)
+
+    def put(self, homes: Homes) -> None:
+        """Replaces what was there."""
+        owned = bytes(number in homes.numbers for number in range(homes.of))
+        self._memory[: 4 + homes.of] = homes.of.to_bytes(4, "big") + owned
+
+    def get(self) -> Homes:
+        """Returns what `put` was last given, in whichever process."""
+        of = int.from_bytes(self._memory[:4], "big")
+        return Homes(frozenset(n for n in range(of) if self._memory[4 + n]), of)
+
+
 class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
     """Speaks the group protocol for `share`; one object a consumer.
 
     Args:
-        homes: the homes that this process has, where the group is to follow them.
-        process: names the process.
+        followed: gives the homes that this worker has, where the group is to follow them.
+        given: is told the partitions of the one topic that is read here, where another follows.
+        worker: names the worker.
     """
 
     name = "regrade-sticky"
 
-    def __init__(self, homes: Callable[[], Homes] = Homes, process: str = PROCESS) -> None:
-        self._homes = homes
-        self._process = process
+    def __init__(
+        self,
+        followed: Callable[[], Homes] = Homes,
+        given: Callable[[Homes], None] = lambda homes: None,
+        worker: str = WORKER,
+    ) -> None:
+        self._followed = followed
+        self._given = given
+        self._worker = worker
         self._owned: list[TopicPartition] = []
-        self._counts: dict[str, int] = {}
         self._generation = -1
-
-    @property
-    def owned_homes(self) -> Homes:
-        """What the group of the one topic that is read here has given this process."""
-        numbers = frozenset(tp.partition for tp in self._owned)
-        return Homes(numbers, max(self._counts.values(), default=0))
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """Returns what this worker tells the leader: what it reads, and what it has."""
-        homes = self._homes()
+        homes = self._followed()
         claim = {
-            "process": self._process,
+            "worker": self._worker,
             "generation": self._generation,
             "owned": self._owned,
             "homes": sorted(homes.numbers),
@@ -130,7 +150,7 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         newest = max(claim["generation"] for claim in said.values())
         claims = {
             member: Claim(
-                claim["process"],
+                claim["worker"],
                 # Who missed a generation has lost what it had.
                 frozenset(
                     TopicPartition(*tp) for tp in claim["owned"] if claim["generation"] == newest
@@ -149,7 +169,9 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         """Remembers what this worker has been given."""
         given = json.loads(assignment.user_data)
         self._owned = [TopicPartition(*tp) for tp in assignment.partitions()]
-        self._generation, self._counts = given["generation"], given["counts"]
+        self._generation = given["generation"]
+        numbers = frozenset(tp.partition for tp in self._owned)
+        self._given(Homes(numbers, max(given["counts"].values(), default=0)))
 
 
 def _by_topic(tps: Iterable[TopicPartition]) -> list[tuple[str, list[int]]]:

@@ -20,7 +20,6 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 
 from schemas.record import Batch, Reading, Record, TopicPartition
-from stream.kafka.assignor import StickyAssignor
 from stream.kafka.clock import boottime
 from stream.kafka.connection import client_options
 from stream.kafka.lease import Lease
@@ -55,7 +54,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         super().__post_init__()
         self.settings: Settings = self.app.settings
         self.lease = Lease(self.app.conf.id, self.settings.session_timeout)
-        self.sticky = StickyAssignor(self.app.homes_to_follow)
         self._open: Any = None
         """The assignment whose positions have been set; only from it records are handed out."""
         self._readings: dict[TopicPartition, Reading] = {}
@@ -84,7 +82,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             **client_options(settings) | {"request_timeout_ms": ms(self._request_timeout)},
             client_id=f"regrade-{self.app.conf.id}",
             group_id=self.app.conf.id,
-            partition_assignment_strategy=[self.sticky],
+            partition_assignment_strategy=[self.app.sticky_assignor],
             enable_auto_commit=False,
             # With `latest` a partition whose position is not known yet would be skipped whole.
             auto_offset_reset="earliest",

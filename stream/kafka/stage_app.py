@@ -17,7 +17,7 @@ from faust.tables import TableManager
 from faust.types import TP
 
 from schemas.record import Batch, Reading, TopicPartition
-from stream.kafka.assignor import Homes
+from stream.kafka.assignor import StickyAssignor
 from stream.kafka.connection import ssl_context
 from stream.kafka.failure import Failure, end_within
 from stream.kafka.quiet import quieten_client
@@ -51,9 +51,7 @@ class StageApp(faust.App):  # type: ignore[misc]
         name: the stage's; the group is `settings.group` and this.
         inputs: the topics to read, one Faust agent each.
         make: makes the stage.
-        failure: shared by all apps of a process.
-        follows: another stage of this process; partition 3 of the inputs goes, if it can, where
-            partition 3 of the other's input is.
+        assignor: divides the inputs among the group.
     """
 
     def __init__(
@@ -62,16 +60,15 @@ class StageApp(faust.App):  # type: ignore[misc]
         name: str,
         inputs: Sequence[str],
         make: Callable[[Flow], Stage],
-        failure: Failure | None = None,
-        follows: "StageApp | None" = None,
+        assignor: StickyAssignor | None = None,
     ) -> None:
         super().__init__(f"{settings.group}-{name}", **_faust_settings(settings, name))
         quieten_client()
         self.settings = settings
-        self.failure = failure or Failure()
+        self.failure = Failure()
+        self.sticky_assignor = assignor or StickyAssignor()
         self.stage = make(self)
         self._stage_name = name
-        self._follows = follows
         self._opening: asyncio.Task[None] | None = None
         self._assigned_once = False
         self.on_partitions_assigned.connect(self._follow_assignment)
@@ -131,19 +128,13 @@ class StageApp(faust.App):  # type: ignore[misc]
 
     def fail(self, error: BaseException) -> None:
         if self.failure.report(error, f"The {self._stage_name} stage"):
-            # From whatever thread: ends the whole worker, of which both apps are part.
+            # From whatever thread: ends the whole process.
             self.loop.call_soon_threadsafe(self.beacon.root.data._crash, error)
 
     @property
     def _consumer_of_ours(self) -> Consumer:
         consumer: Consumer = self.consumer
         return consumer
-
-    def homes_to_follow(self) -> Homes:
-        """Returns what the group's assignor is to follow."""
-        if self._follows is None:
-            return Homes()
-        return self._follows._consumer_of_ours.homes
 
     # -- life -----------------------------------------------------------------------------
 

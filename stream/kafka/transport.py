@@ -15,7 +15,6 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from schemas.record import Batch, Reading, TopicPartition
-from stream.kafka.assignor import Homes
 from stream.kafka.budget import Budget
 from stream.kafka.consumer_thread import ConsumerThread
 
@@ -87,11 +86,6 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def may_publish(self) -> bool:
         """Whether nobody else can own what this worker was assigned."""
         return self._thread.lease.holds()
-
-    @property
-    def homes(self) -> Homes:
-        """The partitions that this process has of the one topic that is read here."""
-        return self._thread.sticky.owned_homes
 
     def rejoin(self) -> None:
         """Asks the group for a new assignment."""

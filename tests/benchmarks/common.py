@@ -6,6 +6,7 @@ unit_ids: making them takes far longer than what is measured.
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -163,6 +164,7 @@ class Line:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT if log else None,
+            process_group=0,
         )
 
 
@@ -196,13 +198,18 @@ class Worker:
         return time.time()
 
     def cpu(self) -> float:
-        """Returns the CPU seconds that it has used, of all its threads."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Returns the CPU seconds that it has used, of all its processes and threads."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        used = 0
+        for each in (pid, *children):
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            used += int(fields[11]) + int(fields[12])
+        return used / TICKS
 
     def kill(self) -> None:
         if self.running:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)  # the processes of its stages too
             self.process.wait()
 
 

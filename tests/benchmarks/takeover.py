@@ -135,7 +135,7 @@ def under_load(bootstrap: str, rate: float, times: int) -> list[dict[str, Any]]:
                 began = wall_ms() - 2000
             else:
                 leaver = workers.pop(0)
-                leaver.process.terminate() if event == "term" else leaver.process.kill()
+                leaver.process.terminate() if event == "term" else leaver.kill()
             time.sleep(SETTLED_AFTER)
             wait_until_settled(line, workers, decisions, rate)
             after, until = owners(workers), wall_ms() - 500
@@ -159,7 +159,7 @@ def with_backlog(bootstrap: str, observations: int) -> list[dict[str, Any]]:
         while decisions.count < observations / 6 / 10 or len(owners(workers)) < 6:
             time.sleep(0.1)
         before, began = owners(workers), wall_ms()
-        workers.pop(0).process.kill()
+        workers.pop(0).kill()
         deadline = time.monotonic() + PATIENCE
         moved = [h for h, owner in before.items() if owner == "worker-1"]
         while any(not decisions.appended[h] or decisions.appended[h][-1] < began + 1000

@@ -83,7 +83,9 @@ async def fault_of(place: Sabotage, settings: Settings, folder: Path) -> str | N
         code = await worker.end(within=12)
         seconds = time.monotonic() - struck
         lines = [text for text in worker.log.splitlines() if "so this worker ends" in text]
-        as_said = len(lines) == 1 and SAYS.get(name, "") in lines[0]
+        # The processes of both stages may fail, each with one line: "[time] [pid] ...".
+        once_each = len({text.split("] [")[1] for text in lines}) == len(lines) > 0
+        as_said = once_each and all(SAYS.get(name, "") in text for text in lines)
         as_said = as_said and "Error while stopping" not in worker.log
         if code == 1 and seconds < 10 and as_said and not line.dead.records:
             return None

@@ -1,6 +1,7 @@
 """The layer between Faust and the stages, with stages that only pass records on."""
 
 import asyncio
+import os
 import signal
 import time
 from collections import Counter
@@ -81,7 +82,7 @@ async def test_what_stays_with_its_worker_is_neither_read_again_nor_lost(
             owned = {w.pid: w.assigned() for w in workers.workers}
             await asyncio.sleep(1)
 
-            one.process.kill()
+            one.kill()
             await workers.share([two, three], HOMES)
             assert all(owned[w.pid] <= w.assigned() for w in (two, three))  # type: ignore[operator]
             await asyncio.sleep(1)
@@ -182,10 +183,10 @@ async def test_a_worker_that_was_frozen_comes_back_as_a_member(
         async with Output(bootstrap, f"{line}out", HOMES) as output:
             await send(bootstrap, f"{line}a", [b"x"] * 10)
             await output.has(10)
-            worker.process.send_signal(signal.SIGSTOP)
+            os.killpg(worker.pid, signal.SIGSTOP)
             await asyncio.sleep(settings.session_timeout + 2)
             await send(bootstrap, f"{line}a", [b"x"] * 10)
-            worker.process.send_signal(signal.SIGCONT)
+            os.killpg(worker.pid, signal.SIGCONT)
             await output.has(20)
             assert {p.generation for p in output.passed if p.offset >= 10} == {
                 worker.said("assign")[-1][0]

@@ -50,9 +50,12 @@ class FaultyLine:
 
     def metric(self, name: str) -> dict[str, float]:
         """Returns the worker's samples of a metric, by their labels as Prometheus writes them."""
-        port = self.settings.metrics_port
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
+        first = self.settings.metrics_port
+        assert first is not None
+        lines: list[str] = []
+        for port in (first, first + 1):  # of extract, of decide
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                lines += answer.read().decode().splitlines()
         samples = [line.rsplit(" ", 1) for line in lines if line.startswith(name)]
         return {labels.removeprefix(name): float(value) for labels, value in samples}
 

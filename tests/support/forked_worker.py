@@ -107,6 +107,7 @@ def _work(
     arguments: tuple[str, ...], variables: dict[str, str], log: Path, sabotage: Sabotage | None
 ) -> None:
     """Runs in the forked process."""
+    os.setpgid(0, 0)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: ends with the tests
     os.environ.clear()

@@ -17,9 +17,9 @@ from typing import Any
 
 from agents.frontier import Frontier
 from schemas.record import Batch, Outgoing, TopicPartition
-from stream.kafka.failure import Failure
+from stream.kafka.assignor import Homes, SharedHomes, StickyAssignor
 from stream.kafka.partitioner import home_partition
-from stream.kafka.process import run
+from stream.kafka.process import run, run_each
 from stream.kafka.producer import Producer
 from stream.kafka.stage import Flow, Offsets
 from stream.kafka.stage_app import StageApp
@@ -176,16 +176,18 @@ def main() -> int:
     orders = json.loads(sys.argv[1])
     settings = Settings.load(**orders.get("settings", {}))
 
-    def make(failure: Failure) -> list[StageApp]:
-        apps: list[StageApp] = []
-        for stage in reversed(orders["stages"]):
-            plan = Plan(**stage)
-            null = partial(NullStage, plan=plan, settings=settings)
-            behind = apps[0] if apps else None
-            apps.insert(0, StageApp(settings, plan.name, plan.inputs, null, failure, behind))
-        return apps
+    homes = SharedHomes()
 
-    return run(settings, make)
+    def app(plan: Plan, *, is_last: bool) -> StageApp:
+        null = partial(NullStage, plan=plan, settings=settings)
+        assignor = StickyAssignor(Homes, homes.put) if is_last else StickyAssignor(homes.get)
+        return StageApp(settings, plan.name, plan.inputs, null, assignor)
+
+    plans = [Plan(**stage) for stage in orders["stages"]]
+    works = [
+        partial(run, settings, partial(app, plan, is_last=plan is plans[-1])) for plan in plans
+    ]
+    return run_each(works) if len(works) > 1 else works[0]()
 
 
 if __name__ == "__main__":

@@ -54,11 +54,16 @@ class NullWorker:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                process_group=0,
             )
 
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes."""
+        os.killpg(self.pid, signal.SIGKILL)
 
     def said(self, what: str) -> list[list[Any]]:
         """What the stage printed under this name, oldest first."""
@@ -95,8 +100,7 @@ class NullWorkers:
     ) -> None:
         for worker in self.workers:
             if worker.process.poll() is None:
-                worker.process.send_signal(signal.SIGCONT)
-                worker.process.kill()
+                worker.kill()
             worker.process.wait()
             if kind is not None:
                 print(f"--- {worker.log}\n{worker.log.read_text()[-4000:]}")

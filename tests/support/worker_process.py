@@ -11,6 +11,7 @@ anybody waits, and at the latest when the `with` block is left.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -84,6 +85,7 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                process_group=0,
             )
 
     @property
@@ -111,18 +113,24 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone: no drain, no leaving of the group."""
-        self._end(signal.SIGKILL)
+        self.told_to_end = True
+        self._signal_all(signal.SIGKILL)
         self.process.wait()
 
     def suspend(self) -> None:
         """SIGSTOP: its clock jumps when it goes on."""
-        self.process.send_signal(signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
         self.suspended = True
 
     def resume(self) -> None:
         """SIGCONT."""
-        self.process.send_signal(signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
         self.suspended = False
+
+    def _signal_all(self, how: signal.Signals) -> None:
+        """To the processes of its stages too."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, how)
 
     def _end(self, how: signal.Signals) -> None:
         self.told_to_end = True

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from agents.decide.disassembly.closure import maximum_weight_closure
 from agents.decide.disassembly.table import CENTS, DisassemblyTable, Family, Goal
 from agents.distiller.prediction import Prediction
-from schemas.decision import Disassembly, Option, RemovalStep
+from schemas.decision import Disassembly, Option
 
 NOTHING = Disassembly(steps=[], expected_value=0.0)
 
@@ -42,21 +42,23 @@ def plan_disassembly(
     chosen = _uncovered(family, wanted)
     if goal is Goal.VALUE:
         rest = {name: worth for name, worth in cents.items() if name not in chosen}
-        chosen = chosen | maximum_weight_closure(rest, family.after)
+        chosen = chosen | maximum_weight_closure(rest, family.way_to)
     order = _order(family, chosen, hazardous, cents)
-    return Disassembly(
-        steps=[
-            RemovalStep(
-                part=name,
-                after=family.parts[name].after,
-                expected_value=cents[name] / CENTS,
-                labour_s=family.parts[name].labour_s,
-                hazardous=name in hazardous,
-                put_back=name in put_back,
-            )
-            for name in order
-        ],
-        expected_value=sum(cents[name] for name in order) / CENTS,
+    return Disassembly.model_validate(
+        {
+            "steps": [
+                {
+                    "part": name,
+                    "after": family.after[name],
+                    "expected_value": cents[name] / CENTS,
+                    "labour_s": family.labour[name],
+                    "hazardous": name in hazardous,
+                    "put_back": name in put_back,
+                }
+                for name in order
+            ],
+            "expected_value": sum(cents[name] for name in order) / CENTS,
+        }
     )
 
 
@@ -93,4 +95,4 @@ def _order(
 
 def _pace(family: Family, way: list[str], cents: dict[str, int]) -> float:
     """Hundredths of the currency for each second."""
-    return sum(cents[name] for name in way) / sum(family.parts[name].labour_s for name in way)
+    return sum(cents[name] for name in way) / sum(family.labour[name] for name in way)

@@ -2,11 +2,11 @@
 
 from enum import StrEnum
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-import networkx as nx
 from pydantic import AfterValidator, Field, FiniteFloat, Strict, model_validator
 
 from agents.decide.plant_table import Entry, PlantTableError, Share, complete, of_unit, read_table
@@ -84,34 +84,34 @@ class Family(Entry):
                     f" {', '.join(COMPONENTS)}; take it away"
                 )
         try:
-            cycle = [before for before, _ in nx.find_cycle(self.precedence)]
-        except nx.NetworkXNoCycle:
-            return self
-        way = " before ".join([*cycle, cycle[0]])
-        raise ValueError(f"parts wait for each other: {way}; take one of them out of an after")
-
-    @cached_property
-    def precedence(self) -> Any:
-        """The precedence graph (networkx.DiGraph), an edge from each part to what it uncovers."""
-        graph = nx.DiGraph()
-        graph.add_nodes_from(self.parts)
-        graph.add_edges_from((b, name) for name, part in self.parts.items() for b in part.after)
-        return graph
-
-    @cached_property
-    def way_to(self) -> dict[str, list[str]]:
-        """To each part: all that must come off before it, in a feasible order, and itself."""
-        place = {name: number for number, name in enumerate(self.parts)}
-        order = list(nx.lexicographical_topological_sort(self.precedence, place.__getitem__))
-        before = {name: nx.ancestors(self.precedence, name) for name in self.parts}
-        return {
-            name: [*(part for part in order if part in before[name]), name] for name in self.parts
-        }
+            TopologicalSorter(self.after).prepare()
+        except CycleError as error:
+            way = " before ".join(error.args[1])
+            raise ValueError(
+                f"parts wait for each other: {way}; take one of them out of an after"
+            ) from None
+        return self
 
     @cached_property
     def after(self) -> dict[str, list[str]]:
         """Of each part what it immediately comes after."""
         return {name: part.after for name, part in self.parts.items()}
+
+    @cached_property
+    def way_to(self) -> dict[str, list[str]]:
+        """To each part: all that must come off before it, in a feasible order, and itself."""
+        ways: dict[str, list[str]] = {}
+        while len(ways) < len(self.parts):
+            # The first in the file that nothing holds any more.
+            name = next(n for n, a in self.after.items() if n not in ways and ways.keys() >= {*a})
+            before = {part for other in self.after[name] for part in ways[other]}
+            ways[name] = [*(part for part in ways if part in before), name]
+        return ways
+
+    @cached_property
+    def labour(self) -> dict[str, float]:
+        """Of each part its labour, seconds."""
+        return {name: part.labour_s for name, part in self.parts.items()}
 
 
 class DisassemblyTable(Entry):

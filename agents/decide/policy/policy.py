@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, FiniteFloat, Strict
 from agents.decide.plant_table import Cost, Entry, Share, complete, of_unit, read_table
 from agents.decide.policy.table import Family, HardRule, OptionTable, PolicyError
 from agents.distiller.prediction import Prediction
-from schemas.decision import Alternative, Condition, Grade, Material, Option, Routing
+from schemas.decision import Condition, Grade, Material, Option, Routing
 from schemas.modality import Modality
 
 # Tuples: an enumeration takes its time each time that one iterates over it.
@@ -78,17 +78,19 @@ class Policy(Entry):
         rule, ranked, worth, expected = self._choose(prediction)
         chosen = rule.option if rule else ranked[0]
         confidence = prediction.routing[chosen]
-        routing = Routing(
-            option=chosen,
-            expected_value=round(expected[chosen], 2),
-            alternatives=[
-                Alternative(option=option, expected_value=round(expected[option], 2))
-                for option in ranked
-                if option is not chosen
-            ],
-            reasons=self._reasons(prediction.conditions, rule),
-            # A unit that a safety rule has sent away must not wait for a human's confirmation.
-            hold_for_human=rule is None and confidence < self.confidence_floor,
+        routing = Routing.model_validate(
+            {
+                "option": chosen,
+                "expected_value": round(expected[chosen], 2),
+                "alternatives": [
+                    {"option": option, "expected_value": round(expected[option], 2)}
+                    for option in ranked
+                    if option is not chosen
+                ],
+                "reasons": self._reasons(prediction.conditions, rule),
+                # A unit that a safety rule has sent away must not wait for a human's confirmation.
+                "hold_for_human": rule is None and confidence < self.confidence_floor,
+            }
         )
         return Verdict(
             grade=max(_GRADES, key=prediction.quality.__getitem__),

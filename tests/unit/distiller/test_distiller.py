@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from support.encodings import encode
+from support.networks import network
 
 from agents.decide.policy import Policy
 from agents.distiller.distiller import Distiller, Encoding
@@ -92,6 +93,15 @@ def test_predictions_are_probabilities_over_every_class(
         assert (numbers(said) <= 1).all()
         assert said.tier is tier
         assert said.selection is None
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("extractor", [False, True])
+def test_encodings_are_the_networks_to_the_bit(modality: Modality, extractor: bool) -> None:
+    own = Distiller(network(extractor=extractor), "cafe")
+    x = np.random.default_rng(7).normal(size=(3, *own.model.config.shapes[modality]))
+    whole = own.model.encode(modality, torch.from_numpy(x)).float().numpy()
+    assert (own.encode_features(modality, x) == whole).all()
 
 
 def right(said: list[Prediction]) -> dict[str, float]:

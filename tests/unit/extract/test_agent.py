@@ -83,7 +83,7 @@ async def test_what_is_confirmed_is_finished_and_its_bytes_given_back(stage: Sta
     assert [out.topic for out in stage.publisher.sent] == [FEATURES, DEAD]
     assert stage.host.given_back == [70]
     offsets = agent.committable()
-    assert offsets == {TP: (6, f"clock {T0} awake")}
+    assert offsets == {TP: (6, f"clock {T0} awake {T0}")}
     agent.committed(offsets)
     assert agent.committable() == {}
     assert stage.count("regrade_observations_total", modality="text") == 1
@@ -127,7 +127,7 @@ async def test_revoking_waits_for_what_is_in_flight(stage: Stage) -> None:
     assert not revoking.done()
     stage.publisher.gate.set()
     await revoking
-    assert agent.committable() == {TP: (1, f"clock {T0} awake")}
+    assert agent.committable() == {TP: (1, f"clock {T0} awake {T0}")}
 
 
 async def test_what_is_not_confirmed_in_time_is_read_again(stage: Stage) -> None:
@@ -171,14 +171,14 @@ async def test_a_kept_partition_goes_on_where_it_was_with_its_clocks(stage: Stag
     await until(agent.committable)
     await agent.revoke()
     assert await agent.assign(5, {TP: None}) == {TP: 1}
-    assert agent.committable() == {TP: (1, f"clock {T0} awake")}
+    assert agent.committable() == {TP: (1, f"clock {T0} awake {T0}")}
 
 
 @pytest.mark.parametrize(("generation", "offset"), [(6, 1), (5, 9)])
 async def test_what_somebody_else_has_read_meanwhile_goes_on_from_the_commit(
     stage: Stage, generation: int, offset: int
 ) -> None:
-    agent, committed = stage.agent, (offset, f"clock {T0 + 7} idle")
+    agent, committed = stage.agent, (offset, f"clock {T0 + 7} idle {T0 + 7}")
     await agent.assign(4, {TP: (0, "")})
     await agent.take([batch_of([raw(note(), 0)], generation=4)])
     await until(agent.committable)
@@ -306,7 +306,7 @@ async def test_stopping_finishes_what_is_in_flight(stage: Stage) -> None:
     await stage.agent.assign(1, {TP: (0, "")})
     await stage.agent.take([batch_of([raw(note(), 0)])])
     await stage.agent.stop()
-    assert stage.agent.committable() == {TP: (1, f"clock {T0} awake")}
+    assert stage.agent.committable() == {TP: (1, f"clock {T0} awake {T0}")}
 
 
 async def test_nobody_is_judged_before_our_own_clock_is(unproven: Stage) -> None:

@@ -8,7 +8,7 @@ A case starts with `# its name`; its steps:
     end -> 98 awake     the event time, and whether the partition is awake, at its end
     backlog -> ? idle   ... when it is not at its end (`?`: nothing is known)
     wrong -> a          stations whose clock is wrong
-    carried 90 idle     first: what the last owner of the partition left behind
+    carried 90 idle     first: what the last owner of the partition left behind; `95`: the largest
 
 A station counts for 90 s that was heard live, any other for 5 s; 180 s behind is wrong.
 """
@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.extract.clocks import MAX_STATIONS, ClockConfig, StationClocks
+from agents.extract.clocks import MAX_STATIONS, Carried, ClockConfig, StationClocks
 
 SECOND = 1_000
 CONFIG = ClockConfig(live_for=90 * SECOND, idle_timeout=5 * SECOND, max_source_lag=180 * SECOND)
@@ -53,8 +53,9 @@ def test_case(lines: list[str]) -> None:
         told.append((step, outcome))
         said = ""
         match step.split():
-            case ["carried", time, state]:
-                clocks = StationClocks(CONFIG, (int(time) * SECOND, state == "awake"))
+            case ["carried", time, state, *largest]:
+                least, most = int(time) * SECOND, int((largest or [time])[0]) * SECOND
+                clocks = StationClocks(CONFIG, Carried(least, state == "awake", most))
             case [passed] if passed.startswith("+"):
                 clocks.answered(round(float(passed[1:-1]) * SECOND))
             case [*live, station, time] if time.startswith("@"):

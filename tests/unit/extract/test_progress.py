@@ -120,17 +120,24 @@ def test_what_is_carried_comes_back() -> None:
     made = spoken()
     made.answered(0, at_end=True)
     made.answered(700, at_end=True)
-    assert made.carry() == f"clock {T0 + 700} awake"
+    assert made.carry() == f"clock {T0 + 700} awake {T0 + 700}"
     taken = progress(8, made.carry())
     assert taken.report() == SourceProgress("units.text", 3, 8, T0 + 700, awake=True, at_end=False)
     assert taken.carry() == made.carry()
+
+
+def test_the_largest_clock_is_carried_too() -> None:
+    made = spoken()
+    made.confirmed(9, [Heard("fast", T0 + 9_000)], live=True)
+    assert made.carry() == f"clock {T0} awake {T0 + 9_000}"
+    assert progress(9, made.carry()).carry() == made.carry()
 
 
 def test_an_idle_partition_is_carried_as_idle() -> None:
     made = spoken()
     for second in range(92):
         made.answered(second * 1_000, at_end=True)
-    assert made.carry() == f"clock {T0 + 91_000} idle"
+    assert made.carry() == f"clock {T0 + 91_000} idle {T0 + 91_000}"
     taken = progress(8, made.carry())
     taken.answered(5, at_end=True)
     assert taken.report() == SourceProgress("units.text", 3, 8, T0 + 91_000, False, True)
@@ -143,8 +150,8 @@ def test_nothing_known_is_nothing_carried() -> None:
 @settings(deadline=None)
 @given(
     st.text(max_size=40)
-    | st.from_regex(r"clock -?[0-9]{0,400} (awake|idle|asleep)", fullmatch=True)
-    | st.just("clock 5 awake")
+    | st.from_regex(r"clock -?[0-9]{0,400} (awake|idle|asleep) -?[0-9]{0,400}", fullmatch=True)
+    | st.sampled_from(["clock 5 awake 7", f"clock {T0} idle {T0 - 1}", f"clock {T0} awake"])
     | st.just(f"watermark {T0} mark 7")
 )
 def test_whatever_else_is_carried_is_not_known(text: str) -> None:

@@ -74,7 +74,7 @@ def test_who_missed_a_generation_has_lost_what_it_had() -> None:
         def partitions_for_topic(self, topic: str) -> set[int]:
             return {0, 1}
 
-    one, two, leader = (StickyAssignor(process=name) for name in "123")
+    one, two, leader = (StickyAssignor(worker=name) for name in "123")
     first = leader.assign(Cluster(), {"one": one.metadata(["t"])})
     one.on_assignment(first["one"])  # and then it freezes
     second = leader.assign(Cluster(), {"two": two.metadata(["t"])})

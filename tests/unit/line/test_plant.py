@@ -13,6 +13,14 @@ def test_what_is_entitled_is_on_time_and_crashes_change_nothing(seed: int) -> No
     assert play(seed).faults == ()
 
 
+def test_the_largest_clock_survives_a_take_over() -> None:
+    assert play(1332).faults == ()  # with the least alone a silent line holds a unit for 167 s
+
+
+def test_the_first_observation_of_a_partition_is_waited_for() -> None:
+    assert play(302).late == 0  # 20, where time passes it while it is on its way
+
+
 def kinds_of_faults(seed: int) -> set[str]:
     return {fault.split(":")[0].split()[-1] for fault in play(seed).faults}
 
