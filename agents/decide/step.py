@@ -8,6 +8,7 @@ what else came of it is confirmed; the effects say which.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import Protocol
 
@@ -34,6 +35,9 @@ from schemas.errors import EmptyRecord, RecordError, TooMuchEvidence
 from schemas.feature_record import FeatureRecord, Origin, decode_feature_record
 from schemas.mark import Mark, decode_mark, is_mark
 from schemas.record import Outgoing, Record
+
+# The same bytes go to every home partition.
+_decode_mark = lru_cache(1_024)(decode_mark)
 
 
 class Model(Protocol):
@@ -321,7 +325,7 @@ def _decode(record: Record) -> _Item:
         if not record.value:
             raise EmptyRecord("the record has no value")
         if is_mark(record.value):
-            return decode_mark(record.value)
+            return _decode_mark(record.value)
         return decode_feature_record(record.value)
     except RecordError as error:
         return error

@@ -43,7 +43,7 @@ class _Source:
 
     @property
     def unspoken(self) -> bool:
-        return any(marks >= UNSPOKEN_AFTER for marks in self.without.values())
+        return max(self.without.values(), default=0) >= UNSPOKEN_AFTER
 
     def at(self, now: int) -> int | None:
         """Returns its clock; one whose event time has been lost goes on by itself."""
@@ -160,11 +160,11 @@ class Watermark:
 
     def _count(self) -> dict[str, int]:
         """Returns how many partitions each topic has, by all that is spoken for."""
+        spoken_for = [each.partitions for each in self._sources.values() if not each.unspoken]
         counts: dict[str, int] = {}
-        for source in self._sources.values():
-            if not source.unspoken:
-                for topic in self._topics & source.partitions.keys():
-                    counts[topic] = max(source.partitions[topic], counts.get(topic, 0))
+        for said in {id(each): each for each in spoken_for}.values():  # one mark says it of many
+            for topic in self._topics & said.keys():
+                counts[topic] = max(said[topic], counts.get(topic, 0))
         return counts
 
     def _is_gone(self, partition: Partition, source: _Source) -> bool:
