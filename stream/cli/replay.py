@@ -176,10 +176,10 @@ def _keys(player: "Player") -> Iterator[None]:
             player.press(key)
 
     before = termios.tcgetattr(descriptor)
-    typer.echo(HELP, err=True)
     try:
-        tty.setcbreak(descriptor)
+        tty.setcbreak(descriptor)  # which forgets what has been typed
         loop.add_reader(descriptor, typed)
+        typer.echo(HELP, err=True)
         yield
     finally:
         loop.remove_reader(descriptor)
