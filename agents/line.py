@@ -13,7 +13,7 @@ that nothing here depends on how fast, or in how large batches, they are handed 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from agents.decide.step import DecideStep, StartingPoint
+from agents.decide.step import DecideStep, StartingPoint, step_together
 from agents.extract.clocks import ClockConfig
 from agents.extract.progress import MAX_ANSWER, InputProgress, make_mark
 from agents.extract.step import Extracted, ExtractStep
@@ -147,12 +147,21 @@ class Homes:
         Args:
             now: the wall clock, ms since 1970 UTC: only for what decisions say of themselves.
         """
+        if not records:
+            return []
         of_home: dict[int, list[Record]] = defaultdict(list)
         for record in records:
             of_home[record.partition].append(record)
-        left: list[tuple[int, Outgoing]] = []
+        effects = step_together(
+            [(self._steps[home], fresh) for home, fresh in of_home.items()], now
+        )
         for home, fresh in of_home.items():
-            step = self._steps[home]
-            left += [(home, each) for each in step.step(fresh, now).outgoing]
-            step.starting_point(fresh[-1].offset)  # nobody asks for an earlier one
-        return left
+            self._steps[home].starting_point(fresh[-1].offset)  # nobody asks for an earlier one
+        return [
+            (home, out) for home, of in zip(of_home, effects, strict=True) for out in of.outgoing
+        ]
+
+    @property
+    def reached(self) -> dict[int, int]:
+        """The watermark of each home partition, ms."""
+        return {home: step.watermark.value for home, step in self._steps.items()}

@@ -69,10 +69,6 @@ class UndecodableDecision(ClientError):
     """A record on the decisions topic is not a decision (see `DecisionReader`, `on_error`)."""
 
 
-class CollectError(RegradeError):
-    """There is nothing to collect for training, or no way to read or to write it."""
-
-
 class RecordingError(RegradeError):
     """A recording cannot be read or written as asked."""
 

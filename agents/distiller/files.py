@@ -65,8 +65,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
         header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["regrade"])
     except OSError as error:
         raise WeightsError(
-            f"cannot read {path}: {error.strerror}; `regrade train` makes weights, "
-            "`regrade collect` units"
+            f"cannot read {path}: {error.strerror}; `regrade train` makes weights"
         ) from error
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is not a Regrade safetensors file: {error}") from error

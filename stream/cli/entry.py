@@ -12,7 +12,6 @@ import typer
 from stream.cli import (
     bench,
     broker,
-    collect,
     decisions,
     demo,
     diff,
@@ -52,16 +51,13 @@ app.command(epilog="Example: regrade decisions --from-beginning --no-follow --js
 app.command(epilog="Example: regrade record monday --from now --until 2026-11-25T18:00:00Z")(
     record.record
 )
+app.command(epilog="Example: regrade inspect monday --export parquet --out monday.parquet")(
+    inspect.inspect
+)
 app.command(epilog="Example: regrade replay monday --offline --out monday-again --threads 4")(
     replay.replay
 )
 app.command(epilog="Example: regrade diff yesterday/ today/ --html changes.html")(diff.diff)
-app.command(epilog="Example: regrade inspect monday --export parquet --out monday.parquet")(
-    inspect.inspect
-)
-app.command(epilog="Example: regrade collect --out collected.safetensors --limit 10000")(
-    collect.collect
-)
 app.command(epilog="Example: regrade train --out w.safetensors --checkpoint run.ckpt --resume")(
     train.train
 )

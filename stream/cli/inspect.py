@@ -45,6 +45,9 @@ def inspect(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", dir_okay=False, help="Where. [default: stdout]")
     ] = None,
+    manifest: Annotated[
+        bool, typer.Option("--manifest", help="Also make the manifest again from the files.")
+    ] = False,
     topic_prefix: Prefix = None,
     as_json: Json = False,
 ) -> int:
@@ -56,12 +59,14 @@ def inspect(
     from stream.kafka.topics import Topics
     from stream.replay.inspection import Filter, rows
     from stream.replay.recorded_line import settings_of
-    from stream.replay.recording import Recording
+    from stream.replay.recording import Manifest, Recording
     from stream.settings import Settings
 
     if export is Format.PARQUET and out is None:
         raise typer.BadParameter("--export parquet needs --out FILE")
     recording = Recording(path)
+    if manifest:
+        Manifest.of(path).write(path)
     line = Topics.of(settings_of(recording, Settings.load(topic_prefix=topic_prefix)))
     chosen = Filter(
         None if topics is None else [name.strip() for name in topics.split(",")],

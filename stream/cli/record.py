@@ -14,7 +14,7 @@ from stream.cli.options import Bootstrap, Json, Prefix
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from stream.replay.record import Place, Recorder
+    from stream.replay.record import Recorder
 
 MEGABYTE = 1_000_000
 RATE_LOOKS = 12
@@ -57,7 +57,8 @@ def record(
     nothing is missing or twice.
     """
     from stream.cli.signals import until_terminated
-    from stream.replay.record import Recorder
+    from stream.kafka.quiet import quieten_client
+    from stream.replay.record import Place, Recorder
     from stream.settings import Settings
 
     settings = Settings.load(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
@@ -65,14 +66,15 @@ def record(
         settings,
         out,
         topics=None if topics is None else [name.strip() for name in topics.split(",")],
-        start=_place("--from", start),
-        until=None if until is None else _place("--until", until),
+        start=Place.parse("--from", start),
+        until=None if until is None else Place.parse("--until", until),
         count=count,
         idle=idle,
         max_file_bytes=file_mb * MEGABYTE,
         max_file_ms=None if file_minutes is None else round(file_minutes * 60_000),
         resume=resume,
     )
+    quieten_client()
     started = time.monotonic()
     # Ctrl-C is how it ends, and no failure.
     with suppress(KeyboardInterrupt):
@@ -126,16 +128,6 @@ class _Board:
                 f"{(size[topic] - size_then[topic]) / seconds / MEGABYTE:,.1f}",
             )
         return table
-
-
-def _place(option: str, text: str) -> "Place":
-    from schemas.errors import InvalidField
-    from stream.replay.record import Place
-
-    try:
-        return Place.parse(option, text)
-    except InvalidField as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def _as_json(recorder: "Recorder", out: Path, seconds: float) -> dict[str, Any]:

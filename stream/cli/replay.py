@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,8 +21,11 @@ if TYPE_CHECKING:
     from stream.replay.player import Player
     from stream.replay.recording import Damage
 
-CLUSTER, OFFLINE = "Into a cluster", "Without a broker"
 TICK = 0.2
+"""Seconds between two looks at how far a replay is."""
+
+cluster = partial(typer.Option, rich_help_panel="Into a cluster")
+alone = partial(typer.Option, rich_help_panel="Without a broker")
 
 
 def replay(
@@ -29,9 +34,7 @@ def replay(
     topic_prefix: Annotated[
         str | None,
         typer.Option(
-            "--topic-prefix",
-            metavar="PREFIX",
-            help="Of the topics that are replayed into; offline, of the line in the recording.",
+            metavar="PREFIX", help="Of the topics to replay into; offline, of the recorded line."
         ),
     ] = None,
     start: Annotated[
@@ -40,103 +43,48 @@ def replay(
     end: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only records of an earlier time.")
     ] = None,
-    rate: Annotated[
-        str, typer.Option(help="Of time: 0.1, 1, 20, or max.", rich_help_panel=CLUSTER)
-    ] = "1",
-    start_paused: Annotated[
-        bool,
-        typer.Option("--start-paused", help="Wait for a key first.", rich_help_panel=CLUSTER),
-    ] = False,
-    loop: Annotated[
-        bool, typer.Option("--loop", help="Again and again.", rich_help_panel=CLUSTER)
-    ] = False,
+    rate: Annotated[str, cluster(help="Of time: 0.1, 1, 20, or max.")] = "1",
+    start_paused: Annotated[bool, cluster("--start-paused", help="Wait for a key.")] = False,
+    loop: Annotated[bool, cluster("--loop", help="Again and again.")] = False,
     topics: Annotated[
-        str | None,
-        typer.Option(
-            help="Recorded topics or patterns such as '*', by commas. [default: of observations]",
-            show_default=False,
-            rich_help_panel=CLUSTER,
-        ),
+        str | None, cluster(help="Names or patterns, by commas; else those of observations.")
     ] = None,
     units: Annotated[
-        str | None,
-        typer.Option(
-            help="Only these units, names or patterns, by commas.", rich_help_panel=CLUSTER
-        ),
+        str | None, cluster(help="Only these units, names or patterns, by commas.")
     ] = None,
     remap: Annotated[
-        list[str] | None,
-        typer.Option(metavar="A=B", help="Topic A goes by B.", rich_help_panel=CLUSTER),
+        list[str] | None, cluster(metavar="A=B", help="Topic A goes by the name of B.")
     ] = None,
     shift_to_now: Annotated[
-        bool,
-        typer.Option(
-            "--shift-to-now",
-            help="As if all were of now; else times stay as recorded.",
-            rich_help_panel=CLUSTER,
-        ),
+        bool, cluster("--shift-to-now", help="As if all were of now; else times stay.")
     ] = False,
-    rekey: Annotated[
-        bool,
-        typer.Option(
-            "--rekey", help="Partitions by key, not as recorded.", rich_help_panel=CLUSTER
-        ),
-    ] = False,
+    rekey: Annotated[bool, cluster("--rekey", help="Partitions by key, not as recorded.")] = False,
     replay_of: Annotated[
-        bool,
-        typer.Option(
-            "--replay-of",
-            help="A header regrade.replay-of tells where each record had lain.",
-            rich_help_panel=CLUSTER,
-        ),
+        bool, cluster("--replay-of", help="A header tells where each record had lain.")
     ] = False,
     fault: Annotated[
         list[str] | None,
-        typer.Option(
+        cluster(
             metavar="NAME=SHARE",
             help="drop, delay, duplicate, reorder, corrupt: drop=0.01, delay=0.05:120 (s).",
-            rich_help_panel=CLUSTER,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the faults.", rich_help_panel=CLUSTER)] = 1,
+    seed: Annotated[int, cluster(help="Of the faults.")] = 1,
     i_know: Annotated[
-        bool,
-        typer.Option(
-            "--i-know", help="Also into topics that hold records.", rich_help_panel=CLUSTER
-        ),
+        bool, cluster("--i-know", help="Also into topics that hold records.")
     ] = False,
     offline: Annotated[
-        bool,
-        typer.Option(
-            "--offline", help="Decide it here, as fast as it goes.", rich_help_panel=OFFLINE
-        ),
+        bool, alone("--offline", help="Decide it here, as fast as it goes.")
     ] = False,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            file_okay=False,
-            help="For the recording of decisions.",
-            rich_help_panel=OFFLINE,
-        ),
+        Path | None, alone("--out", "-o", file_okay=False, help="For the recording of decisions.")
     ] = None,
     source: Annotated[
         Literal["raw", "features"] | None,
-        typer.Option(
-            "--from",
-            help="[default: features where they fit the model]",
-            show_default=False,
-            rich_help_panel=OFFLINE,
-        ),
+        alone("--from", help="Else features where they fit the model."),
     ] = None,
-    threads: Annotated[
-        int, typer.Option(min=1, help="Processes that share the work.", rich_help_panel=OFFLINE)
-    ] = 1,
-    batch: Annotated[
-        int,
-        typer.Option(min=1, help="Records at a time; changes nothing.", rich_help_panel=OFFLINE),
-    ] = 2_000,
+    threads: Annotated[int, alone(min=1, help="Processes that share the work.")] = 1,
+    batch: Annotated[int, alone(min=1, help="Records at a time; changes nothing.")] = 2_000,
     as_json: Json = False,
 ) -> int:
     """Replay a recording: what stations sent, in time order, into a line's topics.
@@ -144,7 +92,6 @@ def replay(
     With --offline no broker is needed: it is decided by the model, the policy and the settings of
     here and now, and `regrade diff` compares that with what was decided then.
     """
-    from stream.replay.recording import Recording
     from stream.settings import Settings
 
     if offline != (out is not None):
@@ -155,7 +102,6 @@ def replay(
     if out is not None:
         from stream.replay.offline import replay_offline
 
-        Recording(recording)  # what is wrong with it is said before the model loads
         with _counting(quiet=as_json) as progress:
             done = replay_offline(
                 settings,
@@ -224,11 +170,16 @@ def _keys(player: "Player") -> Iterator[None]:
     from stream.replay.player import HELP
 
     descriptor, loop = sys.stdin.fileno(), asyncio.get_running_loop()
+
+    def typed() -> None:
+        for key in os.read(descriptor, 64).decode("ascii", "replace"):
+            player.press(key)
+
     before = termios.tcgetattr(descriptor)
     typer.echo(HELP, err=True)
     try:
         tty.setcbreak(descriptor)
-        loop.add_reader(descriptor, lambda: player.press(sys.stdin.read(1)))
+        loop.add_reader(descriptor, typed)
         yield
     finally:
         loop.remove_reader(descriptor)

@@ -32,14 +32,23 @@ def train(
     unlabelled_units: Annotated[
         int | None, typer.Option(min=0, help="Without labels; the teacher says what it thinks.")
     ] = None,
-    collected: Annotated[
+    from_recording: Annotated[
         Path | None,
         typer.Option(
             exists=True,
-            dir_okay=False,
-            help="What `regrade collect` wrote, in place of simulated units without labels.",
+            file_okay=False,
+            help="Recorded units in place of simulated ones without labels.",
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="The truth of recorded units, a JSON object a line."
+        ),
+    ] = None,
+    recorded_units: Annotated[
+        int, typer.Option(min=1, help="Of the recording, at most: the last.")
+    ] = 24_000,
     validation_units: Annotated[
         int | None, typer.Option(min=1, help="Held out for the temperatures.")
     ] = None,
@@ -69,15 +78,26 @@ def train(
     """
     if resume and checkpoint is None:
         raise typer.BadParameter("--resume needs --checkpoint FILE to go on from")
+    if labels is not None and from_recording is None:
+        raise typer.BadParameter("--labels are of the units of --from-recording DIR")
     from agents.lab.training.training import TrainConfig
     from agents.lab.training.training import train as run
 
     # The parameters are the configuration's fields; those that were not given are as it has them.
     given = {name: value for name, value in context.params.items() if value is not None}
-    del given["as_json"]
+    for other in ("as_json", "from_recording", "labels", "recorded_units"):
+        given.pop(other, None)
+    recorded = None
+    if from_recording is not None:
+        from stream.replay.training import gather
+        from stream.settings import Settings
+
+        found = gather(Settings.load(), from_recording, labels, limit=recorded_units)
+        typer.echo(found.summary, err=True)
+        recorded, given["recorded"] = found.units, f"{from_recording.name}: {found.summary}"
     with stages(quiet=as_json) as progress:
         try:
-            trained = run(TrainConfig(**given), progress)
+            trained = run(TrainConfig(**given), progress, recorded)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
     if as_json:

@@ -27,6 +27,7 @@ from stream.kafka.child import Child
 from stream.kafka.embedded import EmbeddedBroker
 from stream.kafka.topics import Topics, create_topics
 from stream.replay.audit import audit
+from stream.replay.record import END, Recorder
 from stream.settings import Settings
 
 WINDOW = 8.0
@@ -53,15 +54,20 @@ FRAME = 0.25
 """Seconds between two pictures of the board."""
 
 
-async def run_demo(plan: LinePlan, count: int, console: Console) -> dict[str, Any]:
+async def run_demo(
+    plan: LinePlan, count: int, console: Console, record: Path | None = None
+) -> dict[str, Any]:
     """Runs `plan`, from an empty broker to the audit, with `count` workers; returns its summary.
 
     The plan starts when the workers are ready, whatever it says. Whatever happens, broker and
     workers have ended in the end, and their folder is gone unless something failed: then it stays,
     for its logs.
 
+    Args:
+        record: the folder into which all topics are recorded when the workers have ended.
+
     Raises:
-        RegradeError: the broker or a worker failed.
+        RegradeError: the broker or a worker failed, or the folder has a recording already.
     """
     started = time.monotonic()
     found: dict[str, Any] = {}
@@ -105,6 +111,10 @@ async def run_demo(plan: LinePlan, count: int, console: Console) -> dict[str, An
             console.line()  # which the board leaves out
         # The topics are complete only when nobody writes to them any more.
         faults = await stop(workers, settings)
+        if record is not None:
+            recorder = Recorder(settings, record, until=END)
+            await recorder.run()
+            console.out(f"{recorder.records.total():,} records are in {record}.")
         console.out("The workers have ended; the audit reads the topics.")
         report = await audit(settings, line.produced)
         found |= summary(line, tally, report, faults, time.monotonic() - started)

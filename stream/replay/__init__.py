@@ -1,1 +1,1 @@
-"""What works on recorded topics: the audit, and collecting training data."""
+"""What works on recorded topics: recordings, replays, differences, audits."""

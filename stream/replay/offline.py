@@ -6,72 +6,37 @@ records, some processes extract while one joins and decides. What is written dep
 number of processes nor the size of batches.
 """
 
+import gc
+import logging
 import shutil
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from agents.decide.decider import Decider
 from agents.distiller.distiller import Encoding
-from agents.extract.kinds import warm_up
-from agents.extract.step import Extracted, ExtractStep
 from agents.join import Revision
-from agents.line import Homes, Inputs, extract
-from schemas import headers
+from agents.line import Homes
 from schemas.decision import Decision
 from schemas.errors import RecordError
 from schemas.feature_record import FeatureRecord
-from schemas.record import Outgoing, Record
-from stream.configure import clock_config, decide_steps, extract_steps, load_decider
+from stream.configure import decide_steps, load_decider
 from stream.errors import RecordingError
-from stream.kafka.topics import Topics
-from stream.replay.recorded_line import Source, homes_of, settings_of, source_of
-from stream.replay.recording import Damage, FileEntry, Manifest, Recording, RecordingWriter
-from stream.settings import Settings, ms
+from stream.replay.extracting import passed_on
+from stream.replay.output import Output
+from stream.replay.recorded_line import BATCH, RecordedLine, Source
+from stream.replay.recording import Damage, FileEntry, Manifest, Recording
+from stream.settings import Settings
 
-BATCH = 2_000
-"""Records that are handed on at a time; twice as many are not faster."""
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int], None]
 """Told how many records have been replayed so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """What is replayed, and how.
-
-    Args:
-        start: only records with this timestamp or a later one, ms since 1970 UTC.
-        end: only records with an earlier timestamp.
-        batch: records that are handed on at a time.
-    """
-
-    settings: Settings
-    path: Path
-    out: Path
-    source: Source
-    homes: int
-    batch: int = BATCH
-    start: int | None = None
-    end: int | None = None
-
-    @property
-    def topics(self) -> Topics:
-        return Topics.of(self.settings)
-
-    def records(
-        self, recording: Recording, topics: Collection[str], partitions: Collection[int] | None
-    ) -> Iterator[list[Record]]:
-        """Yields the records of some topics in time order, a batch at a time."""
-        records = recording.records(topics, start=self.start, end=self.end, partitions=partitions)
-        return iter(lambda: list(islice(records, self.batch)), [])
 
 
 @dataclass(slots=True)
@@ -113,33 +78,31 @@ def replay_offline(
         WeightsError: the model cannot be used.
         PlantTableError: a table of the plant cannot be used.
     """
-    recording = Recording(path)
-    settings = settings_of(recording, settings)
-    source = source_of(recording, settings, source)
-    homes = homes_of(recording, settings)
-    todo = Replay(settings, path, out, source, homes, batch, start, end)
+    line = RecordedLine.of(settings, path, source, batch=batch, start=start, end=end)
     if out.exists() and any(out.iterdir()):
         raise RecordingError(f"{out} is not empty; give another folder")
-    if source == "raw":
-        return _from_raw(todo, recording, threads, progress)
-    return _from_features(todo, threads, progress)
+    if (lived := line.other_window()) is not None:
+        log.warning(
+            "The line had a window of %g s, the settings have %g s: set what it had"
+            " (REGRADE_WINDOW, REGRADE_GRACE, ...), or decisions differ for that alone",
+            lived,
+            settings.window,
+        )
+    if line.source == "features" and min(threads, line.homes) > 1:
+        return _in_processes(line, out, min(threads, line.homes), progress)
+    return _decide(line, range(line.homes), out, progress, threads - 1)
 
 
-# -- from features ------------------------------------------------------------------------------
-
-
-def _from_features(todo: Replay, threads: int, progress: Progress) -> Replayed:
-    threads = min(threads, todo.homes)
-    if threads == 1:
-        return _decide(todo, range(todo.homes), todo.out, progress)
+def _in_processes(line: RecordedLine, out: Path, threads: int, progress: Progress) -> Replayed:
+    """Decides home partitions, which need nothing of each other, each process some of them."""
     context = get_context("spawn")
     counter = context.Value("q", 0)
-    parts = [todo.out / f"part-{number}" for number in range(threads)]
+    parts = [out / f"part-{number}" for number in range(threads)]
     with ProcessPoolExecutor(
         threads, mp_context=context, initializer=_share, initargs=(counter,)
     ) as pool:
         running = {
-            pool.submit(_decide_some, todo, range(number, todo.homes, threads), part)
+            pool.submit(_decide_some, line, range(number, line.homes, threads), part)
             for number, part in enumerate(parts)
         }
         pending = running
@@ -147,13 +110,12 @@ def _from_features(todo: Replay, threads: int, progress: Progress) -> Replayed:
             _, pending = wait(pending, timeout=0.2)
             progress(counter.value)
         found = [each.result() for each in running]
-    _gather(todo.out, parts)
-    damage = dict.fromkeys(damage for each in found for damage in each.damage)
+    _gather(out, parts)
     return Replayed(
-        todo.source,
+        line.source,
         sum(each.records for each in found),
         sum((each.left for each in found), Counter()),
-        tuple(damage),
+        tuple(dict.fromkeys(damage for each in found for damage in each.damage)),
     )
 
 
@@ -165,7 +127,7 @@ def _share(counter: Any) -> None:
     _counter = counter
 
 
-def _decide_some(todo: Replay, homes: range, out: Path) -> Replayed:
+def _decide_some(line: RecordedLine, homes: range, out: Path) -> Replayed:
     before = 0
 
     def progress(done: int) -> None:
@@ -174,17 +136,28 @@ def _decide_some(todo: Replay, homes: range, out: Path) -> Replayed:
             _counter.value += done - before
         before = done
 
-    return _decide(todo, homes, out, progress)
+    return _decide(line, homes, out, progress)
 
 
-def _decide(todo: Replay, homes: range, out: Path, progress: Progress) -> Replayed:
-    """Decides some home partitions."""
-    recording, done = Recording(todo.path), Replayed(todo.source)
-    stage = _decide_stage(todo, homes)
-    with _Output(out, todo, done.left) as output:
-        for batch in todo.records(recording, [todo.topics.features], homes):
-            output.write(stage.step(batch))
-            done.records += len(batch)
+def _decide(
+    line: RecordedLine, homes: range, out: Path, progress: Progress, processes: int = 0
+) -> Replayed:
+    """Decides some home partitions; further processes extract, where there is something to."""
+    recording, done, decider = (
+        Recording(line.path),
+        Replayed(line.source),
+        load_decider(line.settings),
+    )
+    model = _WithoutClock(decider)
+    stage = Homes(decide_steps(line.settings, line.homes, model, decider.policy), homes)
+    gc.collect()
+    gc.freeze()  # as workers do: what has been loaded stays, and need not be looked through
+    with Output(out, line, done.left) as output:
+        for passed, letters, count in passed_on(line, recording, homes, processes):
+            output.write((line.homes, letter) for letter in letters)
+            output.write(stage.step(passed))
+            output.release(stage.reached)
+            done.records += count
             progress(done.records)
     done.damage = recording.damage
     return done
@@ -205,76 +178,7 @@ def _gather(out: Path, parts: Sequence[Path]) -> None:
     Manifest(topics, files).write(out)
 
 
-# -- from raw records -----------------------------------------------------------------------------
-
-
-def _from_raw(todo: Replay, recording: Recording, threads: int, progress: Progress) -> Replayed:
-    done, topics = Replayed(todo.source), todo.topics
-    recorded = [name for name in topics.observations if name in recording.topics]
-    inputs = Inputs(
-        topics.features,
-        # What was not recorded has nothing to wait for.
-        {name: recording.topics.get(name, 1) for name in topics.observations},
-        todo.homes,
-        clock_config(todo.settings),
-        ms(todo.settings.mark_interval),
-    )
-    stage = _decide_stage(todo, range(todo.homes))
-    with _Output(todo.out, todo, done.left) as output:
-        batches = todo.records(recording, recorded, None)
-        for batch, extracted in _extract(todo, batches, threads - 1):
-            passed, letters = inputs.pass_on(batch, extracted)
-            output.write((todo.homes, letter) for letter in letters)
-            output.write(stage.step(passed))
-            done.records += len(batch)
-            progress(done.records)
-        output.write(stage.step(inputs.finish()))
-    done.damage = recording.damage
-    return done
-
-
-def _extract(
-    todo: Replay, batches: Iterator[list[Record]], processes: int
-) -> Iterator[tuple[list[Record], list[Extracted]]]:
-    """Yields the batches, in order, with what came of each record."""
-    if not processes:
-        _load_steps(todo)
-        for batch in batches:
-            yield batch, _extract_batch(batch)
-        return
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_load_steps, initargs=(todo,)
-    ) as pool:
-        ahead: deque[tuple[list[Record], Future[list[Extracted]]]] = deque()
-        for batch in batches:
-            ahead.append((batch, pool.submit(_extract_batch, batch)))
-            if len(ahead) > 2 * processes:
-                first, extracted = ahead.popleft()
-                yield first, extracted.result()
-        for first, extracted in ahead:
-            yield first, extracted.result()
-
-
-_steps: Mapping[str, ExtractStep] = {}
-
-
-def _load_steps(todo: Replay) -> None:
-    global _steps
-    warm_up()
-    _steps = extract_steps(todo.settings, todo.homes)
-
-
-def _extract_batch(batch: Sequence[Record]) -> list[Extracted]:
-    return extract(_steps, batch)
-
-
-# -- both ---------------------------------------------------------------------------------------
-
-
-def _decide_stage(todo: Replay, homes: Iterable[int]) -> Homes:
-    decider = load_decider(todo.settings)
-    model = _WithoutClock(decider)
-    return Homes(decide_steps(todo.settings, todo.homes, model, decider.policy), homes)
+# -- what leaves the line -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,54 +201,3 @@ class _WithoutClock:
             )
             for decision in self.decider.decide(revisions, decided_at)
         ]
-
-
-class _Output:
-    """Writes what leaves the line; each home partition has partitions of its own.
-
-    Dead letters of the extract stage, which belong to no home, lie behind those of the homes.
-    """
-
-    def __init__(self, path: Path, todo: Replay, left: Counter[str]) -> None:
-        topics, homes = todo.topics, todo.homes
-        self._writer = RecordingWriter(
-            path,
-            partitions={
-                topics.decisions: homes,
-                topics.late: homes,
-                topics.dead_letter: homes + 1,
-            },
-        )
-        self._offsets: Counter[tuple[str, int]] = Counter()
-        self._left = left
-
-    def write(self, records: Iterable[tuple[int, Outgoing]]) -> None:
-        for home, out in records:
-            time = out.timestamp
-            for name, value in out.headers if time is None else ():
-                if name == headers.CE_TIME and value is not None:
-                    time = round(datetime.fromisoformat(value.decode()).timestamp() * 1000)
-            place = out.topic, home
-            self._writer.write(
-                Record(
-                    *place,
-                    self._offsets[place],
-                    -1 if time is None else time,
-                    out.key,
-                    out.value,
-                    out.headers,
-                )
-            )
-            self._offsets[place] += 1
-            self._left[out.topic] += 1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._writer.close()

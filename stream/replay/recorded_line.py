@@ -1,19 +1,96 @@
 """Which line a recording is of: what its topics are called, and how many homes it has."""
 
-from typing import Literal
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal, Self
 
 from schemas.errors import RecordError
 from schemas.feature_record import decode_feature_record
 from schemas.mark import is_mark
+from schemas.record import Record
 from stream.errors import RecordingError
+from stream.kafka.memory import our_decision
 from stream.kafka.topics import Topics
 from stream.replay.recording import Recording
-from stream.settings import Settings
+from stream.settings import Settings, ms
 
 Source = Literal["raw", "features"]
 
+BATCH = 2_000
+"""Records that are read at a time; twice as many are not faster."""
 ENOUGH = 1_000
 """Feature records by which it is judged whether a model can take them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLine:
+    """A line as it was recorded, and how it is read.
+
+    Args:
+        settings: with the topic prefix of the recorded line.
+        source: what it is read from.
+        homes: H.
+        start: only records with this timestamp or a later one, ms since 1970 UTC.
+        end: only records with an earlier timestamp.
+        batch: records that are read at a time.
+    """
+
+    settings: Settings
+    path: Path
+    source: Source
+    homes: int
+    batch: int = BATCH
+    start: int | None = None
+    end: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        path: Path,
+        source: Source | None = None,
+        *,
+        batch: int = BATCH,
+        start: int | None = None,
+        end: int | None = None,
+    ) -> Self:
+        """Returns the line in a recording.
+
+        Args:
+            source: None: features where they fit the model, else raw records.
+
+        Raises:
+            RecordingError: it cannot be read, or has not what is wanted.
+            WeightsError: the model's card cannot be read.
+        """
+        recording = Recording(path)
+        settings = settings_of(recording, settings)
+        source = source_of(recording, settings, source)
+        return cls(settings, path, source, homes_of(recording, settings), batch, start, end)
+
+    @property
+    def topics(self) -> Topics:
+        return Topics.of(self.settings)
+
+    def other_window(self) -> float | None:
+        """Returns the window that the line had, s, by its decisions, where the settings have
+        another one."""
+        recording = Recording(self.path)
+        names = [self.topics.decisions] if self.topics.decisions in recording.topics else []
+        for record in recording.records(names):
+            if (decision := our_decision(record, tell=False)) is not None:
+                lived = (decision.passage.deadline - decision.passage.opened_at).total_seconds()
+                return None if ms(lived) == self.settings.window_ms else lived
+        return None
+
+    def batches(
+        self, recording: Recording, topics: Collection[str], partitions: Collection[int] | None
+    ) -> Iterator[list[Record]]:
+        """Yields the records of some topics in time order, a batch at a time."""
+        records = recording.records(topics, start=self.start, end=self.end, partitions=partitions)
+        return iter(lambda: list(islice(records, self.batch)), [])
 
 
 def settings_of(recording: Recording, settings: Settings) -> Settings:

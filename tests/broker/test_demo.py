@@ -7,9 +7,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from stream.replay.recording import Recording
 
 DEMO = [sys.executable, "-m", "stream.cli", "demo"]
 FIELDS = {
@@ -29,7 +32,7 @@ def test_the_demo_ends_well_and_says_what_happened(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [*DEMO, "--units", "60", "--seed", "3", "--json"],
+        [*DEMO, "--units", "60", "--seed", "3", "--json", "--record", str(tmp_path / "rec")],
         env=environment,
         capture_output=True,
         text=True,
@@ -49,6 +52,11 @@ def test_the_demo_ends_well_and_says_what_happened(
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
     assert "60 returned laptops crossed the line" in done.stderr
     assert list(tmp_path.glob("regrade-*")) == []
+    recording = Recording(tmp_path / "rec")
+    recorded = Counter(record.topic for record in recording.records())
+    counts = (recorded["routing.decisions"], recorded["units.late"], recorded["units.dead-letter"])
+    assert counts == (summary["decisions"], 3, 6)
+    assert (len(recording.topics), recording.damage) == (10, ())
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

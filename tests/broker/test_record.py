@@ -6,11 +6,14 @@ import random
 import signal
 import sys
 import time
-from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import DEVNULL, PIPE
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from confluent_kafka import TopicPartition as Deleted
+from confluent_kafka.admin import AdminClient, NewPartitions
 from support.kcat import Kcat
 from support.null_workers import until
 
@@ -19,6 +22,7 @@ from schemas.record import Record
 from stream.errors import MissingTopicError, RecordingError
 from stream.kafka.connection import client_options
 from stream.kafka.topics import Topics
+from stream.replay import record
 from stream.replay.record import BEGINNING, END, Place, Recorder
 from stream.replay.recording import Recording
 from stream.settings import PREFIX, Settings
@@ -74,7 +78,7 @@ def by_place(records: list[Record]) -> list[Record]:
 
 
 def size_of(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.glob("*/*.avro"))
+    return sum(file.stat().st_size for file in path.glob("**/*.avro"))
 
 
 def read(path: Path) -> list[Record]:
@@ -137,6 +141,39 @@ async def test_from_now_on(settings: Settings, topics: Topics, tmp_path: Path) -
 
 
 @pytest.mark.real_kafka
+async def test_partitions_that_are_added_are_recorded_from_their_beginning(
+    settings: Settings, topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "PARTITION_SECONDS", 0.3)
+    topic, path = topics.observations[0], tmp_path / "rec"
+    recorder = Recorder(settings, path, topics=[topic], start=END, count=60)
+    recording = asyncio.create_task(recorder.run())
+    await until(lambda: (path / f"{topic}-5").exists())
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    admin.create_partitions([NewPartitions(topic, 7)])[topic].result(20)
+    sent = [r for r in some(topics, 300) if r.topic == topic][:30]
+    sent += [replace(r, partition=6) for r in sent]
+    sent = await send(settings, sent)
+    await asyncio.wait_for(recording, 20)
+    assert read(path) == by_place(sent)
+    assert Recording(path).topics == {topic: 7}
+
+
+@pytest.mark.real_kafka
+async def test_what_was_deleted_before_it_was_recorded_is_told(
+    settings: Settings, topics: Topics, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic, path = topics.observations[0], tmp_path / "rec"
+    sent = await send(settings, [replace(r, topic=topic, partition=0) for r in some(topics, 9)])
+    await Recorder(settings, path, topics=[topic], until=Place("offset", 4), idle=1).run()
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    admin.delete_records([Deleted(topic, 0, 7)])[Deleted(topic, 0)].result(20)
+    await Recorder(settings, path, topics=[topic], until=END, resume=True).run()
+    assert read(path) == [*sent[:4], *sent[7:]]
+    assert f"{topic}[0] has no offsets 4 to 6 any more" in caplog.text
+
+
+@pytest.mark.real_kafka
 async def test_a_record_that_cannot_be_read_is_told_in_its_place(
     settings: Settings, topics: Topics, tmp_path: Path, kcat: Kcat
 ) -> None:
@@ -176,16 +213,35 @@ async def test_a_recording_is_not_written_over(
         await Recorder(settings, tmp_path / "rec", until=END).run()
 
 
+def command_of(settings: Settings, path: Path) -> tuple[list[str], dict[str, str]]:
+    """A recorder of its own process, and its environment."""
+    return [sys.executable, "-m", "stream.cli", "record", str(path), "--resume", "--file-mb=1"], {
+        **os.environ,
+        f"{PREFIX}BOOTSTRAP_SERVERS": settings.bootstrap_servers,
+        f"{PREFIX}TOPIC_PREFIX": settings.topic_prefix,
+    }
+
+
+async def test_ctrl_c_is_how_it_ends(settings: Settings, topics: Topics, tmp_path: Path) -> None:
+    sent = await send(settings, some(topics, 50))
+    command, environment = command_of(settings, tmp_path / "rec")
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE)
+    rec = tmp_path / "rec"
+    folders = {rec / f"{r.topic}-{r.partition}" for r in sent}
+    empty = rec / f"{topics.observations[0]}-5"
+    await until(lambda: all(size_of(each) > size_of(empty) > 0 for each in folders))
+    process.send_signal(signal.SIGINT)
+    out, _ = await process.communicate()
+    assert (process.returncode, out.startswith(b"50 records, ")) == (0, True)
+    assert read(tmp_path / "rec") == by_place(sent)
+
+
 async def test_killed_at_any_moment_and_resumed(
     settings: Settings, topics: Topics, tmp_path: Path
 ) -> None:
     """Every record once, in order, after 20 kills."""
     path, rng = tmp_path / "rec", random.Random(6)
-    command = [sys.executable, "-m", "stream.cli", "record", str(path), "--resume", "--file-mb=1"]
-    environment = os.environ | {
-        f"{PREFIX}BOOTSTRAP_SERVERS": settings.bootstrap_servers,
-        f"{PREFIX}TOPIC_PREFIX": settings.topic_prefix,
-    }
+    command, environment = command_of(settings, path)
     sent: list[Record] = []
     stop = asyncio.Event()
 
@@ -210,4 +266,4 @@ async def test_killed_at_any_moment_and_resumed(
     assert grown > KILLS / 2
     await Recorder(settings, path, until=END, resume=True).run()
     assert read(path) == by_place(sent)
-    assert len(list(path.glob("*/*.avro"))) > len(topics.all) * settings.partitions
+    assert len(list(path.glob("**/*.avro"))) > len(topics.all) * settings.partitions

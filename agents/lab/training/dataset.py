@@ -1,4 +1,4 @@
-"""Features of units, held in memory: simulated ones by seed and index, or collected ones.
+"""Features of units, held in memory: simulated ones by seed and index, or recorded ones.
 
 The ranges of training, validation and test start a million indices apart: no size of one ever
 reaches into another.
@@ -86,7 +86,7 @@ class Dataset:
         for m, x in features.items():
             if tuple(x.shape) != (len(found), *SHAPES[m]):
                 raise WeightsError(
-                    f"{path}: {m} features have shape {tuple(x.shape)}; collect again"
+                    f"{path}: {m} features have shape {tuple(x.shape)}; make it again"
                 )
         return found
 

@@ -193,7 +193,7 @@ class AsymmetricDistillationTrainer:
         """Train the student on units of which some are labelled and some have modalities missing.
 
         Args:
-            data: units simulated, or collected by the running pipeline.
+            data: units simulated, or recorded on a line.
             progress, resume, recipe: as `fitting.fit`.
             checkpoint: the name that the checkpoints of both stages begin with; None: none.
 

@@ -81,9 +81,8 @@ class TrainConfig:
     checkpoints."""
     resume: bool = False
     """Go on from the checkpoints that exist."""
-    collected: Path | None = None
-    """Paired records that `regrade collect` wrote; they take the place of simulated unlabelled
-    ones."""
+    recorded: str | None = None
+    """Names the recorded units that take the place of simulated unlabelled ones; None: none do."""
     workers: int = 2
     """Processes that simulate."""
     threads: int = 1
@@ -107,11 +106,10 @@ class TrainConfig:
 
     def recipe(self) -> dict[str, Any]:
         """What the weights depend on, as JSON."""
-        here_only = {"weights", "checkpoint", "resume", "collected", "workers", "threads"}
-        recipe = {name: value for name, value in asdict(self).items() if name not in here_only}
-        if self.collected is not None:
-            recipe["collected"] = self.collected.name
-        return recipe
+        here_only = {"weights", "checkpoint", "resume", "workers", "threads"}
+        if self.recorded is None:
+            here_only.add("recorded")
+        return {name: value for name, value in asdict(self).items() if name not in here_only}
 
     @property
     def teacher(self) -> tuple[ModelConfig, FitConfig]:
@@ -165,12 +163,16 @@ class TrainResult:
     seconds: float
 
 
-def train(config: TrainConfig, progress: Progress = silent) -> TrainResult:
+def train(
+    config: TrainConfig, progress: Progress = silent, recorded: Dataset | None = None
+) -> TrainResult:
     """Simulate, fit, calibrate, measure, write.
 
+    Args:
+        recorded: the units that `config.recorded` names.
+
     Raises:
-        WeightsError: the checkpoint to resume is damaged or of another configuration, or the
-            collected records cannot be read.
+        WeightsError: the checkpoint to resume is damaged or of another configuration.
         ValueError: a number of units is not in 1 .. 1,000,000.
     """
     started = time.monotonic()
@@ -180,7 +182,7 @@ def train(config: TrainConfig, progress: Progress = silent) -> TrainResult:
         for stage in (*STAGES, *heirs):
             if (path := _beside(config.checkpoint, stage)).exists():
                 check_recipe(path, config.recipe())
-    data = _data(config, progress)
+    data = _data(config, progress, recorded)
     with torch_threads(config.threads):
         teacher, lessons = fit_teacher(config, data["train"], progress)
         student, history = fit_student(config, teacher, data["train"], progress)
@@ -276,9 +278,9 @@ def _beside(checkpoint: Path, stage: str) -> Path:
     return checkpoint.with_name(f"{checkpoint.name}.{stage}")
 
 
-def _data(config: TrainConfig, progress: Progress) -> dict[Part, Dataset]:
-    """Every part; `train` holds the labelled units first, then the unlabelled ones."""
-    unlabelled = 0 if config.collected else config.unlabelled_units
+def _data(config: TrainConfig, progress: Progress, recorded: Dataset | None) -> dict[Part, Dataset]:
+    """Every part; `train` holds the simulated units first: labelled, then unlabelled ones."""
+    unlabelled = config.unlabelled_units if recorded is None else 0
     sizes: dict[Part, int] = {
         "train": config.train_units + unlabelled,
         "validation": config.validation_units,
@@ -295,6 +297,6 @@ def _data(config: TrainConfig, progress: Progress) -> dict[Part, Dataset]:
         )
     whole = data["train"]
     whole.labelled[config.train_units :] = False
-    if config.collected:
-        data["train"] = whole + Dataset.load(config.collected)
+    if recorded is not None:
+        data["train"] = whole + recorded
     return data

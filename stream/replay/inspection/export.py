@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import Field, asdict, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
 
 from stream.errors import MissingExtra
 from stream.replay.inspection.rows import Row
 
+TIMES = ("timestamp", "captured_at")
 GROUP_ROWS = 20_000
 """Rows that are written at once, and read at once by others."""
 
@@ -38,36 +39,10 @@ def export_parquet(rows: Iterable[Row], path: Path) -> int:
         raise MissingExtra(
             "pyarrow is not installed; run `pip install 'regrade[export]'` to write Parquet"
         ) from None
-    time, names = pa.timestamp("ms", "UTC"), pa.list_(pa.string())
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    names, times = pa.list_(pa.string()), dict.fromkeys(TIMES, pa.timestamp("ms", "UTC"))
     schema = pa.schema(
-        {
-            "topic": pa.string(),
-            "partition": pa.int32(),
-            "offset": pa.int64(),
-            "timestamp": time,
-            "timestamp_type": pa.int8(),
-            "kind": pa.string(),
-            "size": pa.int64(),
-            "encoding": pa.string(),
-            "unit_id": pa.string(),
-            "modality": pa.string(),
-            "source": pa.string(),
-            "observation_id": pa.string(),
-            "captured_at": time,
-            "fingerprint": pa.string(),
-            "passage_id": pa.string(),
-            "revision": pa.int32(),
-            "status": pa.string(),
-            "closed_by": pa.string(),
-            "option": pa.string(),
-            "grade": pa.string(),
-            "material": pa.string(),
-            "confidence": pa.float64(),
-            "evidence": names,
-            "missing": names,
-            "reason": pa.string(),
-            "json": pa.string(),
-        }
+        [(each.name, times.get(each.name) or kinds.get(_kind(each), names)) for each in fields(Row)]
     )
     count, left = 0, iter(rows)
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
@@ -75,6 +50,11 @@ def export_parquet(rows: Iterable[Row], path: Path) -> int:
             writer.write_table(pa.Table.from_pylist(group, schema))
             count += len(group)
     return count
+
+
+def _kind(field: Field[Any]) -> Any:
+    """Returns the type that a field has where it is not None."""
+    return (*get_args(field.type), field.type)[0]
 
 
 def _cells(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:

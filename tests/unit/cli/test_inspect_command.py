@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -190,6 +191,36 @@ def test_damage_is_told_and_is_no_success(regrade, recording: Recording) -> None
     assert f"{NOTES}-0/{10:020}.avro, bytes " in ended.out
     ended = regrade("inspect", str(recording.path), "--unit", "LT-3")
     assert (ended.code, "could not be read" in ended.err) == (1, True)
+
+
+def test_cut_anywhere_it_says_what_is_whole_and_what_is_missing(recording: Recording) -> None:
+    """500 cuts of any file."""
+    rng, whole = random.Random(8), summary_of(recording)
+    places = [(row.topic, row.partition, row.offset) for row in rows(recording, TOPICS, Filter())]
+    files = sorted(recording.path.glob("*/*.avro"))
+    for _ in range(500):
+        victim = rng.choice(files)
+        content = victim.read_bytes()
+        victim.write_bytes(content[: rng.randrange(len(content))])
+        cut = Recording(recording.path)
+        left = [(row.topic, row.partition, row.offset) for row in rows(cut, TOPICS, Filter())]
+        found = summary_of(cut)
+        victim.write_bytes(content)
+        topic, _, partition = victim.parent.name.rpartition("-")
+        lost = set(places) - set(left)
+        assert {place[:2] for place in lost} <= {(topic, int(partition))}
+        assert all(offset < gone for *tp, offset in left for *other, gone in lost if tp == other)
+        assert found["damage"][-1]["end"] == len(content)  # type: ignore[index]
+        assert len(left) + len(lost) == len(places)
+        assert found["topics"] != whole["topics"] or not lost
+
+
+def test_the_manifest_is_made_again(regrade, recording: Recording) -> None:
+    manifest = recording.path / "manifest.json"
+    before = manifest.read_text("utf-8")
+    manifest.unlink()
+    assert regrade("inspect", str(recording.path), "--manifest", "--json").code == 0
+    assert manifest.read_text("utf-8") == before
 
 
 def test_what_is_no_recording(regrade, tmp_path: Path) -> None:

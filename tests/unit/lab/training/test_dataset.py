@@ -80,7 +80,7 @@ def test_without_labels_all_else_stays(some: Dataset) -> None:
 
 
 def test_a_file_gives_back_what_was_saved(some: Dataset, tmp_path: Path) -> None:
-    path = tmp_path / "collected.safetensors"
+    path = tmp_path / "units.safetensors"
     sha256 = some.save(path)
     assert_same(Dataset.load(path), some)
     assert Dataset.load(path).save(tmp_path / "again.safetensors") == sha256
@@ -88,7 +88,7 @@ def test_a_file_gives_back_what_was_saved(some: Dataset, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("missing", ["features.thermal", "targets.reuse", "arrived", "labelled"])
 def test_a_file_without_units_is_refused(some: Dataset, tmp_path: Path, missing: str) -> None:
-    path = tmp_path / "collected.safetensors"
+    path = tmp_path / "units.safetensors"
     some.save(path)
     whole, header, _ = read_tensors(path)
     del whole[missing]
@@ -99,10 +99,10 @@ def test_a_file_without_units_is_refused(some: Dataset, tmp_path: Path, missing:
 
 
 def test_units_with_other_features_are_refused(some: Dataset, tmp_path: Path) -> None:
-    path = tmp_path / "collected.safetensors"
+    path = tmp_path / "units.safetensors"
     features = {**some.features, Modality.BATTERY: torch.zeros(len(some), 73)}
     Dataset(features, some.targets, some.arrived, some.labelled).save(path)
-    with pytest.raises(WeightsError, match=r"battery features have shape .*73.*collect again"):
+    with pytest.raises(WeightsError, match=r"battery features have shape .*73.*make it again"):
         Dataset.load(path)
 
 

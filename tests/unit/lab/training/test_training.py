@@ -246,9 +246,7 @@ def test_a_recipe_that_cannot_be_followed_is_refused(wrong: dict[str, int], tmp_
         TrainConfig(weights=tmp_path, **wrong)  # type: ignore[arg-type]
 
 
-def test_collected_records_take_the_place_of_unlabelled_ones(data: Dataset, tmp_path: Path) -> None:
-    path = tmp_path / "line-3.safetensors"
-    data.unlabelled().save(path)
+def test_recorded_units_take_the_place_of_unlabelled_ones(data: Dataset, tmp_path: Path) -> None:
     totals: dict[str, int] = {}
 
     def count(stage: str, done: int, total: int, loss: float) -> None:
@@ -262,13 +260,13 @@ def test_collected_records_take_the_place_of_unlabelled_ones(data: Dataset, tmp_
         if stage == "student":
             raise Enough
 
+    config = replace(TINY, recorded="line-3", weights=tmp_path / "w")
     with pytest.raises(Enough):
-        train(replace(TINY, collected=path, weights=tmp_path / "w"), until_the_student)
+        train(config, until_the_student, data.unlabelled())
+    assert config.recipe() == TINY.recipe() | {"recorded": "line-3"}
     assert totals["simulating"] == 24 + 6 + 6
     assert totals["teacher"] == 6
-    assert totals["student"] == 2 * 6, "24 simulated and 30 collected in batches of 10"
-    with pytest.raises(WeightsError, match="cannot read"):
-        train(replace(TINY, collected=tmp_path / "none", weights=tmp_path / "w"))
+    assert totals["student"] == 2 * 6, "24 simulated and 30 recorded in batches of 10"
 
 
 def test_where_the_work_is_done_is_no_part_of_the_recipe(tmp_path: Path) -> None:
