@@ -67,9 +67,21 @@ APPS: dict[StageName, MakeApp] = {"extract": extract_app, "decide": decide_app}
 
 
 def serve_metrics(settings: Settings, metrics: Metrics, number: int = 0) -> None:
-    """Serves the metrics of this process where the settings say so, so many ports further on."""
-    if (port := settings.metrics_port) is not None:
-        start_http_server(port and port + number, settings.metrics_host, registry=metrics.registry)
+    """Serves the metrics of this process where the settings say so, so many ports further on.
+
+    Raises:
+        SettingsError: nothing can listen there.
+    """
+    if settings.metrics_port is None:
+        return
+    host, port = settings.metrics_host, settings.metrics_port and settings.metrics_port + number
+    try:
+        start_http_server(port, host, registry=metrics.registry)
+    except OSError as error:
+        raise SettingsError(
+            f"metrics_port: cannot serve at {host}:{port} ({error.strerror}); name a port that is"
+            " free, and the next one too where a worker runs both stages"
+        ) from error
 
 
 @cache

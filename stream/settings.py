@@ -178,7 +178,7 @@ class Settings(BaseSettings):
 
     # The process
     datadir: Path = Field(default_factory=_default_datadir)
-    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    metrics_port: Annotated[int, Field(ge=0, le=65534)] | None = None
     """Where a worker serves the Prometheus metrics of its first stage, of its second at the next
     port; None: nowhere; 0: at free ports."""
     metrics_host: str = "127.0.0.1"

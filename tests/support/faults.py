@@ -1,6 +1,8 @@
 """What tests of faults share: a line with one partition a topic, and a look at its worker."""
 
 import contextlib
+import random
+import socket
 import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -10,7 +12,7 @@ from schemas.modality import MODALITIES, Modality
 from stream.kafka.topics import Topics, create_topics
 from stream.settings import Settings
 from support.forked_worker import ForkedWorker, ForkedWorkers
-from support.kafka.cluster import free_ports
+from support.kafka.cluster import HOST
 from support.sender import Sender, now_ms, observe
 from support.topic_tail import TopicTail
 from support.worker_process import SHORT
@@ -60,6 +62,17 @@ class FaultyLine:
         return {labels.removeprefix(name): float(value) for labels, value in samples}
 
 
+def _port_and_next() -> int:
+    """Returns a port on which, like on the next one, nothing listens; none of those that the
+    system gives out by itself, which may be gone by the time that they are served."""
+    while True:
+        port = random.randrange(20_000, 32_000, 2)
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as two:
+            one.bind((HOST, port))
+            two.bind((HOST, port + 1))
+            return port
+
+
 @contextlib.asynccontextmanager
 async def faulty_line(
     settings: Settings,
@@ -77,7 +90,7 @@ async def faulty_line(
         "group": f"{prefix}regrade",
         "partitions": 1,
         # Only where they are looked at: the port may be taken by the time that it is served.
-        "metrics_port": free_ports(1)[0] if metrics else None,
+        "metrics_port": _port_and_next() if metrics else None,
     }
     line = settings.model_copy(update=SHORT | own | changes)
     await create_topics(line)
