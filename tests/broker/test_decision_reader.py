@@ -241,6 +241,7 @@ async def test_what_is_no_decision_is_passed_over(
     assert await mes.committed(mes.settings.group, "U-1") == 2
 
 
+@pytest.mark.real_kafka  # Debian's kcat cannot talk to the embedded one
 @pytest.mark.parametrize("grouped", [False, True])
 async def test_a_record_that_the_client_cannot_read_is_passed_over(
     mes: Mes, kcat: Kcat, grouped: bool, caplog: pytest.LogCaptureFixture
