@@ -6,11 +6,15 @@ Workers, offline runs and tests make their steps here, so that they are the same
 from collections.abc import Callable
 from functools import lru_cache, partial
 
+import torch
+
 from agents.decide.decider import Decider
 from agents.decide.disassembly import DisassemblyTable
 from agents.decide.policy import Policy
 from agents.decide.step import DecideConfig, DecideStep, Model, StartingPoint
+from agents.distiller.circuits.backend import backend
 from agents.distiller.distiller import Distiller
+from agents.distiller.files import WEIGHTS, load_model
 from agents.distiller.hierarchy import HierarchicalDistillation
 from agents.extract.clocks import ClockConfig
 from agents.extract.kinds import KINDS
@@ -81,6 +85,21 @@ def load_decider(settings: Settings) -> Decider:
         policy,
         DisassemblyTable.load(settings.disassembly_path),
     )
+
+
+def check_decider(settings: Settings) -> None:
+    """Checks what `load_decider` will load, and compiles nothing.
+
+    It leaves torch with one thread: others would not outlive a fork.
+
+    Raises:
+        WeightsError, PlantTableError, BackendError: as `load_decider`.
+    """
+    torch.set_num_threads(1)
+    load_model(settings.weights_path or WEIGHTS)
+    backend(settings.quantum.device, settings.quantum.shots)
+    Policy.load(settings.policy_path)
+    DisassemblyTable.load(settings.disassembly_path)
 
 
 def decide_steps(

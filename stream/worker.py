@@ -6,7 +6,7 @@ from functools import partial
 
 from agents.metrics import Metrics
 from stream.app import APPS, MakeApp, StageName, decide_app, serve_metrics
-from stream.configure import load_decider
+from stream.configure import check_decider
 from stream.errors import SettingsError
 from stream.kafka.assignor import SharedHomes
 from stream.kafka.process import run, run_each
@@ -44,9 +44,8 @@ def run_worker(
     if settings.shadow and "extract" in stages:
         raise SettingsError(EXTRACTS_NOTHING)
     if "decide" in stages:
-        # What a plant supplies itself is told of in one line, before any process has begun. Torch's
-        # threads would not outlive the fork, so it has one.
-        load_decider(settings.model_copy(update={"torch_threads": 1}))
+        # What a plant supplies itself is told of in one line, before any process has begun.
+        check_decider(settings)
     if settings.shadow:
         asyncio.run(create_shadow_topics(settings))
     _ = asyncio.run(check_topics(settings)).homes  # raises the first problem, in one line
