@@ -45,6 +45,8 @@ GROUP_PATIENCE = 60.0
 """Seconds for which the group's coordination may fail without an assignment in between."""
 
 T = TypeVar("T")
+IsHeld = Callable[[aiokafka.TopicPartition], bool]
+"""Whether nothing is taken of a partition."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -250,11 +252,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     # -- records --------------------------------------------------------------------------
 
     async def poll(
-        self,
-        is_held: Callable[[aiokafka.TopicPartition], bool],
-        room: int,
-        generation: int,
-        patience: float,
+        self, is_held: IsHeld, room: int, generation: int, patience: float
     ) -> list[Batch]:
         """Returns one batch of each partition that has records; waits for the first.
 
@@ -299,13 +297,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         for waiter in list(fetcher._fetch_waiters):
             fetcher._notify(waiter)
 
-    def _ready(
-        self, is_held: Callable[[aiokafka.TopicPartition], bool]
-    ) -> list[aiokafka.TopicPartition]:
+    def _ready(self, is_held: IsHeld) -> list[aiokafka.TopicPartition]:
         return [tp for tp in self._ensure_consumer()._fetcher._records if not is_held(tp)]
 
     async def _take(
-        self, is_held: Callable[[aiokafka.TopicPartition], bool], room: int
+        self, is_held: IsHeld, room: int
     ) -> dict[aiokafka.TopicPartition, list[ConsumerRecord]]:
         """Empties the fetcher partition by partition, so that it stops as soon as it must."""
         consumer = self._ensure_consumer()

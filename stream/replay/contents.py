@@ -1,5 +1,6 @@
 """What a recorded record says: of which unit it is, and of which time."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from schemas.codec import decode, encode
@@ -14,14 +15,12 @@ from stream.kafka.topics import Topics
 def content_of(record: Record, topics: Topics) -> Observation | FeatureRecord | Mark | None:
     """Returns what a record of these topics holds; None where it holds nothing of the kind, or
     cannot be read."""
-    try:
+    with suppress(RecordError):
         if (modality := topics.modality_of(record.topic)) is not None:
             return decode(record.value, modality)
         if record.topic in (topics.features, topics.late) and record.value:
             read = decode_mark if is_mark(record.value) else decode_feature_record
             return read(record.value)
-    except RecordError:
-        pass
     return None
 
 
